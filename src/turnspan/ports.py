@@ -1,0 +1,276 @@
+"""The seams between the rooms, as protocols, and the values that cross them.
+
+    capture ──TurnLog──► journal ──Backlog──► delivery ──Exporter──► destination
+       └─────SpanSource──► telemetry
+
+Nothing here imports a room, pydantic or OpenTelemetry: `import turnspan` stays light.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from turnspan.schema import Turn
+
+__all__ = [
+    "Backlog",
+    "Clock",
+    "Exporter",
+    "Ids",
+    "JournalledTurn",
+    "Observer",
+    "OpenSpan",
+    "Outcome",
+    "SpanSource",
+    "TurnLog",
+    "Unsent",
+]
+
+
+class Clock(Protocol):
+    """Wall clock for stamps, monotonic clock for lengths; both in nanoseconds."""
+
+    def now_ns(self) -> int: ...
+
+    def monotonic_ns(self) -> int: ...
+
+
+class Ids(Protocol):
+    """Draws ids. Thread-safe."""
+
+    def turn_id(self) -> str: ...
+
+    def trace_id(self) -> int: ...
+
+    def span_id(self) -> int: ...
+
+
+class TurnLog(Protocol):
+    """Where capture writes records. Thread-safe, and safe to re-enter from a signal handler.
+
+    Never raises: what cannot be kept is counted and said once a minute.
+    """
+
+    def append(self, line: bytes, /) -> None:
+        """Keep one record: a JSON line of `turnspan.schema.wire`, newline included."""
+        ...
+
+    def next_number(self, session_id: str, /) -> int:
+        """The number of the next turn of ``session_id``, from 1."""
+        ...
+
+
+class OpenSpan(Protocol):
+    """The identity of a span that is still open."""
+
+    @property
+    def trace_id(self) -> int: ...
+
+    @property
+    def span_id(self) -> int: ...
+
+    @property
+    def parent_span_id(self) -> int | None: ...
+
+    @property
+    def flags(self) -> int: ...
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def sampled(self) -> bool: ...
+
+    @property
+    def mode(self) -> str: ...
+
+
+class SpanSource(Protocol):
+    """Gives a turn and its steps their spans. Never raises."""
+
+    def start(
+        self,
+        kind: str,
+        name: str,
+        started_ns: int,
+        *,
+        parent: OpenSpan | None,
+        session_id: str | None,
+        user_id: str | None,
+        agent: str,
+        activate: bool,
+    ) -> OpenSpan:
+        """Open a span of a turn (``kind="turn"``) or of a step (its kind).
+
+        Without ``parent`` the span of the current OpenTelemetry context is the parent.
+        With ``activate`` the span becomes current until `end`, which must then be called
+        in the same context; callbacks of frameworks never activate.
+        """
+        ...
+
+    def end(self, span: OpenSpan, fields: Mapping[str, Any], /) -> Mapping[str, Any] | None:
+        """Close ``span``. ``fields`` are the turn or step in wire shape, `ended_at` included.
+
+        Answers what other code put on the span, in the wire shape of `SpanNotes`, or None.
+        """
+        ...
+
+
+class JournalledTurn:
+    """An ended turn as the journal holds it."""
+
+    __slots__ = ("_turn", "raw")
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw  # the `turn` line, newline included
+        self._turn: Turn | None = None
+
+    @property
+    def turn(self) -> Turn:
+        """The turn, decoded on first use.
+
+        Raises:
+            WireError: the line is JSON, but no turn.
+        """
+        if self._turn is None:
+            from turnspan.schema.wire import decode_turn  # here: brings pydantic
+
+            self._turn = decode_turn(self.raw)
+        return self._turn
+
+    @property
+    def resource(self) -> Mapping[str, Any]:
+        """The OpenTelemetry resource of the process that recorded it."""
+        return self.turn.resource
+
+    def __repr__(self) -> str:
+        return f"JournalledTurn({self.raw[:80]!r}…)"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a batch: every turn that is neither refused nor unsent was delivered."""
+
+    refused: Mapping[int, str] = field(default_factory=dict)
+    """Index → reason: the destination will never take these; they become dead letters."""
+
+    refused_whole: str | None = None
+    """Reason, where the batch was refused as one and nobody knows which turn is at fault:
+    delivery halves it until the culprit stands alone. Nothing was delivered."""
+
+    unsent: frozenset[int] = frozenset()
+    """Indexes nobody has yet: delivery offers them again, later."""
+
+    cause: str = ""
+    """Why some are unsent, as a person would want to read it."""
+
+    status: int | None = None
+    """The HTTP status behind ``cause``, where there was one."""
+
+    retry_after_s: float | None = None
+    """How long the destination asked to be left alone."""
+
+    @classmethod
+    def all_unsent(
+        cls,
+        count: int,
+        cause: str,
+        *,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+    ) -> Outcome:
+        """Nothing of a batch of ``count`` arrived, through no fault of the turns."""
+        return cls(
+            unsent=frozenset(range(count)),
+            cause=cause,
+            status=status,
+            retry_after_s=retry_after_s,
+        )
+
+
+@runtime_checkable
+class Exporter(Protocol):
+    """Carries ended turns out of the process to one destination.
+
+    - One call at a time; the thread belongs to delivery.
+    - A failed delivery is an outcome, not an exception.
+    - The same turn may come again after a crash; where the destination can key on its id,
+      it must not be there twice.
+    - After `close` every turn is unsent; closing twice is harmless.
+    """
+
+    @property
+    def name(self) -> str:
+        """The destination's name: the same after a restart, without credentials."""
+        ...
+
+    def export(self, batch: Sequence[JournalledTurn], *, timeout_s: float) -> Outcome:
+        """Deliver ``batch`` in order, giving up after ``timeout_s`` seconds."""
+        ...
+
+    def close(self, *, timeout_s: float) -> None:
+        """Release the destination."""
+        ...
+
+
+@runtime_checkable
+class Observer(Protocol):
+    """An exporter that is shown each turn in the caller's thread, the moment it ends.
+
+    It holds the turns in this process only: the journal owes it nothing after a crash.
+    """
+
+    def observe(self, turn: JournalledTurn, /) -> None:
+        """Take ``turn``; must be quick and never block."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """What an exporter has yet to deliver."""
+
+    size_bytes: int = 0
+    turns: int | None = None  # None: not counted, for that would mean reading it all
+    oldest_at_ns: int | None = None
+
+
+class Backlog(Protocol):
+    """What one exporter has yet to deliver, oldest first. One reader: the exporter's thread.
+
+    `wake`, `appended` and `unsent` may be used from any thread.
+    """
+
+    def read(self, *, max_turns: int, max_bytes: int) -> Sequence[JournalledTurn]:
+        """The next turns after what was committed, at least one where there is any.
+
+        Reading again without `commit` gives the same turns (and perhaps more).
+        """
+        ...
+
+    def commit(self, turns: int) -> None:
+        """The first ``turns`` of the last `read` are done; remember that across a crash."""
+        ...
+
+    def wait(self, timeout_s: float | None, *, min_bytes: int = 1) -> None:
+        """Sleep until ``min_bytes`` were appended since the last `read`, or `wake`, or the time."""
+        ...
+
+    def wake(self) -> None:
+        """End the current or the next `wait`."""
+        ...
+
+    @property
+    def appended(self) -> int:
+        """Bytes appended by this process so far: it grows while the caller is recording."""
+        ...
+
+    def unsent(self, *, count: bool = False) -> Unsent:
+        """How much is waiting; with ``count`` the turns too, at the price of reading them."""
+        ...
+
+    def close(self) -> None:
+        """Release files. What was not committed stays for the next reader."""
+        ...

@@ -1,0 +1,9 @@
+"""The frozen value that every part of a turn is."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Value(BaseModel):
+    """Frozen and compared by its fields; fields of a newer version are passed over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="null")

@@ -1,0 +1,267 @@
+"""Settings: each option is declared once, and everything else is derived from it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from turnspan.errors import SettingsError
+
+__all__ = ["Option", "Settings", "options"]
+
+_WORDS = {"true": True, "1": True, "yes": True, "on": True}
+_WORDS |= {"false": False, "0": False, "no": False, "off": False}
+_SIZES = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option as declared: what `doctor`, the docs and the parser need to know of it."""
+
+    name: str
+    env: str
+    unit: str
+    doc: str
+    default: Any
+    kind: str
+    one_of: tuple[str, ...] = ()
+    secret: bool = False
+
+
+def _option(
+    default: Any, doc: str, *, env: str, unit: str = "", one_of: tuple[str, ...] = (),
+    secret: bool = False,
+) -> Any:
+    """Declare one option: its default, description, environment variable and unit."""
+    metadata = {"env": env, "doc": doc, "unit": unit, "one_of": one_of, "secret": secret}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every option of the library. Arguments win over the environment, it over defaults."""
+
+    exporters: tuple[str, ...] = _option(
+        (), "Where turns go: URLs, separated by spaces or commas.", env="TURNSPAN_EXPORTERS"
+    )
+    directory: str | None = _option(
+        ".turnspan",
+        "Where the journal lives. `none`: keep turns in memory only, in a bounded ring.",
+        env="TURNSPAN_DIR",
+    )
+    service_name: str | None = _option(
+        None, "`service.name` of the recorded process.", env="OTEL_SERVICE_NAME"
+    )
+    disabled: bool = _option(
+        False, "Make every decorator a plain call.", env="TURNSPAN_DISABLED"
+    )
+    content: bool = _option(
+        True, "Record what went in and came out, not only that it did.", env="TURNSPAN_CONTENT"
+    )
+    spans: str = _option(
+        "auto",
+        "Who makes the spans: `own` builds them from turns, `live` uses the application's "
+        "provider, `auto` decides by what is there.",
+        env="TURNSPAN_SPANS",
+        one_of=("auto", "own", "live"),
+    )
+    span_content: bool | None = _option(
+        None,
+        "Put content on spans. Unset: in own mode as `content` says, in live mode not.",
+        env="TURNSPAN_SPAN_CONTENT",
+    )
+    orphans: str = _option(
+        "skip",
+        "What a tool, model or step outside a turn does: `skip` records nothing, `turn` opens "
+        "a turn of its own.",
+        env="TURNSPAN_ORPHANS",
+        one_of=("skip", "turn"),
+    )
+    baggage_keys: tuple[str, ...] = _option(
+        (), "W3C baggage entries copied onto a turn's metadata.", env="TURNSPAN_BAGGAGE_KEYS"
+    )
+    api_key: str | None = _option(
+        None,
+        "Sent as `Authorization: Bearer` by the HTTP exporter.",
+        env="TURNSPAN_API_KEY",
+        secret=True,
+    )
+    max_value_bytes: int = _option(
+        2**20, "Longest value kept whole.", env="TURNSPAN_MAX_VALUE_BYTES", unit="bytes"
+    )
+    max_turn_bytes: int = _option(
+        8 * 2**20,
+        "Beyond this, contents of steps are cut.",
+        env="TURNSPAN_MAX_TURN_BYTES",
+        unit="bytes",
+    )
+    media: bool = _option(
+        False,
+        "Keep base64 media over 32 KiB; otherwise its hash, type and size.",
+        env="TURNSPAN_MEDIA",
+    )
+    durability: str = _option(
+        "process",
+        "`process` survives the death of the process, `disk` (a group fsync) also power loss.",
+        env="TURNSPAN_DURABILITY",
+        one_of=("process", "disk"),
+    )
+    segment_bytes: int = _option(
+        64 * 2**20, "Size of a journal segment.", env="TURNSPAN_SEGMENT_BYTES", unit="bytes"
+    )
+    directory_bytes: int = _option(
+        2 * 2**30, "Budget of the directory.", env="TURNSPAN_DIRECTORY_BYTES", unit="bytes"
+    )
+    ring_bytes: int = _option(
+        16 * 2**20,
+        "Turns kept in memory where there is no disk to write to.",
+        env="TURNSPAN_RING_BYTES",
+        unit="bytes",
+    )
+    retain_s: float = _option(
+        7 * 86400.0, "How long delivered turns stay readable.", env="TURNSPAN_RETAIN_S", unit="s"
+    )
+    batch_turns: int = _option(
+        512, "Most turns in one request.", env="TURNSPAN_BATCH_TURNS", unit="turns"
+    )
+    batch_bytes: int = _option(
+        2 * 2**20, "Most bytes in one request.", env="TURNSPAN_BATCH_BYTES", unit="bytes"
+    )
+    batch_delay_s: float = _option(
+        1.0, "Longest a turn waits for company.", env="TURNSPAN_BATCH_DELAY_S", unit="s"
+    )
+    timeout_s: float = _option(
+        10.0, "Longest one request may take.", env="TURNSPAN_TIMEOUT_S", unit="s"
+    )
+    exit_s: float = _option(
+        2.0, "Longest the exit of the process waits for delivery.", env="TURNSPAN_EXIT_S", unit="s"
+    )
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str], given: Mapping[str, Any]) -> Settings:
+        """Arguments over ``environ`` over defaults.
+
+        Raises:
+            SettingsError: an argument is unknown, or a value is unreadable.
+        """
+        known = {option.name: option for option in options()}
+        for name in given:
+            if name not in known:
+                raise SettingsError(
+                    f"there is no option {name!r}", fix=f"one of: {', '.join(sorted(known))}"
+                )
+        found = {
+            option.name: _from_text(option, text)
+            for option in known.values()
+            if option.name not in given and (text := environ.get(option.env, "").strip())
+        }
+        found |= {name: _from_argument(known[name], value) for name, value in given.items()}
+        return cls(**found)
+
+
+def options() -> tuple[Option, ...]:
+    """Every option, in the order of its declaration."""
+    return tuple(
+        Option(name=f.name, default=f.default, kind=str(f.type), **f.metadata)
+        for f in fields(Settings)
+    )
+
+
+def _from_text(option: Option, text: str) -> Any:
+    if option.kind.endswith("| None") and text.lower() == "none":
+        return None
+    try:
+        return _checked(option, _PARSE[option.kind.removesuffix(" | None")](text))
+    except (KeyError, ValueError):
+        shown = "its value" if option.secret else repr(text)
+        raise SettingsError(
+            f"{option.env}={shown} cannot be read as {_wanted(option)}",
+            fix=f"unset {option.env}, or set it to {_wanted(option)}",
+        ) from None
+
+
+def _from_argument(option: Option, value: Any) -> Any:
+    if value is None and option.kind.endswith("| None"):
+        return None
+    try:
+        return _checked(option, _TAKE[option.kind.removesuffix(" | None")](value))
+    except (TypeError, ValueError):
+        raise SettingsError(
+            f"{option.name}={value!r} is not {_wanted(option)}",
+            fix=f"give {_wanted(option)}, or leave it out for {option.default!r}",
+        ) from None
+
+
+def _checked(option: Option, value: Any) -> Any:
+    if option.one_of and value not in option.one_of:
+        raise ValueError
+    if option.unit and value <= 0:
+        raise ValueError
+    return value
+
+
+def _wanted(option: Option) -> str:
+    if option.one_of:
+        return "one of " + ", ".join(option.one_of)
+    words = {
+        "bool": "true or false",
+        "int": "a whole number above 0",
+        "float": "a number above 0",
+        "str": "a text",
+        "tuple[str, ...]": "a list of texts",
+    }
+    unit = f" ({option.unit})" if option.unit else ""
+    return words[option.kind.removesuffix(" | None")] + unit
+
+
+def _whole(text: str) -> int:
+    match = re.fullmatch(r"(\d+)\s*([a-z]*)", text.strip().lower())
+    if not match or match[2] not in _SIZES:
+        raise ValueError
+    return int(match[1]) * _SIZES[match[2]]
+
+
+def _number(value: Any) -> float:
+    number = float(value)
+    if isinstance(value, bool) or number != number or number == float("inf"):
+        raise ValueError
+    return number
+
+
+def _exactly(*kinds: type) -> Callable[[Any], Any]:
+    def take(value: Any) -> Any:
+        if type(value) not in kinds:
+            raise TypeError
+        return value
+
+    return take
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) or not all(isinstance(item, str) for item in value):
+        raise TypeError
+    return tuple(value)
+
+
+def _path(value: Any) -> str:
+    from os import fspath  # a path is text too
+
+    return str(fspath(value))
+
+
+_PARSE: dict[str, Callable[[str], Any]] = {
+    "bool": lambda text: _WORDS[text.strip().lower()],
+    "float": _number,
+    "int": _whole,
+    "str": str,
+    "tuple[str, ...]": lambda text: tuple(re.split(r"[\s,]+", text.strip())),
+}
+_TAKE: dict[str, Callable[[Any], Any]] = {
+    "bool": _exactly(bool),
+    "float": _number,
+    "int": _exactly(int),
+    "str": _path,
+    "tuple[str, ...]": _texts,
+}
