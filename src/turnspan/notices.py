@@ -1,13 +1,11 @@
 """Log lines of our own failures: at most one a minute for each cause."""
 
-import logging
 import threading
 import time
 from typing import Final
 
 __all__ = ["say"]
 
-log: Final = logging.getLogger("turnspan")
 INTERVAL_S: Final = 60.0
 MAX_CAUSES: Final = 256
 
@@ -19,12 +17,12 @@ def say(
     cause: str,
     message: str,
     *args: object,
-    level: int = logging.WARNING,
+    level: int = 30,
     error: BaseException | None = None,
 ) -> bool:
     """Log ``message % args`` unless ``cause`` was heard within the last minute; was it said?
 
-    ``error`` adds its traceback. Never raises, never blocks: while another thread is
+    ``level`` is a level of `logging`, WARNING unless given; ``error`` adds its traceback. Never raises, never blocks: while another thread is
     saying something, this is left unsaid.
     """
     if not _lock.acquire(blocking=False):
@@ -38,5 +36,7 @@ def say(
         _said[cause] = now_s
     finally:
         _lock.release()
-    log.log(level, message, *args, exc_info=error)
+    import logging  # here: every program that decorates a function would pay for it
+
+    logging.getLogger("turnspan").log(level, message, *args, exc_info=error)
     return True

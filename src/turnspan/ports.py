@@ -96,12 +96,12 @@ class SpanSource(Protocol):
         kind: str,
         name: str,
         started_ns: int,
-        *,
         parent: OpenSpan | None,
         session_id: str | None,
         user_id: str | None,
         agent: str,
-        activate: bool,
+        activate: bool,  # noqa: FBT001  # keywords would cost the caller
+        /,
     ) -> OpenSpan:
         """Open a span of a turn (``kind="turn"``) or of a step (its kind).
 
@@ -125,7 +125,7 @@ class JournalledTurn:
     __slots__ = ("_turn", "raw")
 
     def __init__(self, raw: bytes) -> None:
-        self.raw = raw  # the `turn` line, newline included
+        self.raw: bytes = raw  # the `turn` line, newline included
         self._turn: Turn | None = None
 
     @property

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from math import isfinite
 from typing import Any
 
 from turnspan.errors import SettingsError
 
-__all__ = ["Option", "Settings", "options"]
+__all__ = ["Option", "Settings", "options", "size_of"]
 
 _WORDS = {"true": True, "1": True, "yes": True, "on": True}
 _WORDS |= {"false": False, "0": False, "no": False, "off": False}
@@ -31,7 +32,12 @@ class Option:
 
 
 def _option(
-    default: Any, doc: str, *, env: str, unit: str = "", one_of: tuple[str, ...] = (),
+    default: Any,
+    doc: str,
+    *,
+    env: str,
+    unit: str = "",
+    one_of: tuple[str, ...] = (),
     secret: bool = False,
 ) -> Any:
     """Declare one option: its default, description, environment variable and unit."""
@@ -54,9 +60,7 @@ class Settings:
     service_name: str | None = _option(
         None, "`service.name` of the recorded process.", env="OTEL_SERVICE_NAME"
     )
-    disabled: bool = _option(
-        False, "Make every decorator a plain call.", env="TURNSPAN_DISABLED"
-    )
+    disabled: bool = _option(False, "Make every decorator a plain call.", env="TURNSPAN_DISABLED")
     content: bool = _option(
         True, "Record what went in and came out, not only that it did.", env="TURNSPAN_CONTENT"
     )
@@ -216,7 +220,12 @@ def _wanted(option: Option) -> str:
     return words[option.kind.removesuffix(" | None")] + unit
 
 
-def _whole(text: str) -> int:
+def size_of(text: str) -> int:
+    """A whole number as a person writes it, with a unit of bytes or without: `64MiB`, `512`.
+
+    Raises:
+        ValueError: it is neither.
+    """
     match = re.fullmatch(r"(\d+)\s*([a-z]*)", text.strip().lower())
     if not match or match[2] not in _SIZES:
         raise ValueError
@@ -225,7 +234,7 @@ def _whole(text: str) -> int:
 
 def _number(value: Any) -> float:
     number = float(value)
-    if isinstance(value, bool) or number != number or number == float("inf"):
+    if isinstance(value, bool) or not isfinite(number):
         raise ValueError
     return number
 
@@ -254,7 +263,7 @@ def _path(value: Any) -> str:
 _PARSE: dict[str, Callable[[str], Any]] = {
     "bool": lambda text: _WORDS[text.strip().lower()],
     "float": _number,
-    "int": _whole,
+    "int": size_of,
     "str": str,
     "tuple[str, ...]": lambda text: tuple(re.split(r"[\s,]+", text.strip())),
 }

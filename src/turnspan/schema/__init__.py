@@ -1,6 +1,7 @@
 """What a turn is: frozen values, their wire format, and ids."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from turnspan.lazy import lazy_names
 
@@ -81,4 +82,4 @@ _HOMES = {
     "encode_turn": "turnspan.schema.wire",
 }
 
-__getattr__ = lazy_names(__name__, _HOMES)
+__getattr__: Callable[[str], Any] = lazy_names(__name__, _HOMES)

@@ -3,6 +3,7 @@
 import os
 import random
 from binascii import b2a_base64
+from collections.abc import Callable
 
 # base64 has two characters more than base62: they fold onto letters, which costs
 # a hundredth of a bit an id and saves a division a character.
@@ -14,7 +15,7 @@ class RandomIds:
 
     __slots__ = ("_bits",)
 
-    _bits: "random.Random.getrandbits"  # type: ignore[valid-type]
+    _bits: Callable[[int], int]
 
     def __init__(self, seed: int | None = None) -> None:
         self._bits = random.Random(os.urandom(32) if seed is None else seed).getrandbits

@@ -4,7 +4,7 @@ Source: https://github.com/open-telemetry/semantic-conventions-genai, input and 
 messages as of 2026-10.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import ConfigDict
 
@@ -14,7 +14,7 @@ from turnspan.schema.value import Value
 class MessagePart(Value):
     """One part; `type` says which other fields it carries (`content`, `name`, `id`, …)."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="allow")
 
     type: str
 
