@@ -1,0 +1,38 @@
+"""The journal: turns on disk the moment they happen, until every exporter has them."""
+
+from typing import TYPE_CHECKING
+
+from turnspan.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from turnspan.journal.directory import Directory
+    from turnspan.journal.history import History, Owed, OwnerState, SessionSummary
+    from turnspan.journal.journal import Journal, JournalCounts
+    from turnspan.journal.purge import purge
+    from turnspan.journal.ring import RingLog
+
+__all__ = [
+    "Directory",
+    "History",
+    "Journal",
+    "JournalCounts",
+    "Owed",
+    "OwnerState",
+    "RingLog",
+    "SessionSummary",
+    "purge",
+]
+
+_HOMES = {
+    "Directory": "turnspan.journal.directory",
+    "History": "turnspan.journal.history",
+    "Journal": "turnspan.journal.journal",
+    "JournalCounts": "turnspan.journal.journal",
+    "Owed": "turnspan.journal.history",
+    "OwnerState": "turnspan.journal.history",
+    "RingLog": "turnspan.journal.ring",
+    "SessionSummary": "turnspan.journal.history",
+    "purge": "turnspan.journal.purge",
+}
+
+__getattr__ = lazy_names(__name__, _HOMES)

@@ -1,0 +1,159 @@
+"""What one exporter has yet to deliver: dead owners' segments, our own, then the ring."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from turnspan.journal.bell import Sleep
+from turnspan.journal.chain import OwnSegment
+from turnspan.journal.cursors import Cursors
+from turnspan.journal.log import JournalLog
+from turnspan.journal.reader import CorruptLines, ended_at
+from turnspan.journal.ring import RingReader
+from turnspan.journal.tail import Room, Tail, Waiting
+from turnspan.ports import JournalledTurn, Unsent
+
+__all__ = ["JournalBacklog"]
+
+STRAGGLER_S = 60.0
+"""How long a sealed segment is looked at again: a write that was under way at the rotation
+may land in it late, after the reader went on to the next."""
+
+
+class JournalBacklog:
+    """A `turnspan.ports.Backlog` over a journal. Made by `Journal.backlog`."""
+
+    def __init__(
+        self,
+        cursors: Cursors,
+        corrupt: CorruptLines,
+        log: JournalLog,
+        *,
+        on_done: Callable[[Tail], None],
+    ) -> None:
+        self.exporter = cursors.exporter
+        self.dropped: Counter[str] = log.dropped
+        self._cursors = cursors
+        self._corrupt = corrupt
+        self._log = log
+        self._sleep = Sleep(log)
+        self._ring = log.ring.reader()
+        self._on_done = on_done
+        self._adopted: tuple[Tail, ...] = ()
+        self._own: dict[str, Tail | None] = {}  # None: done with
+        self._last: list[tuple[Tail | RingReader, int]] = []  # where each turn last read ends
+        self._lock = threading.Lock()  # of the two above, not of the reading
+
+    def adopt(self, tails: Sequence[Tail]) -> None:
+        """Deliver ``tails`` too, before our own. Any thread."""
+        if tails:
+            with self._lock:
+                self._adopted = (*self._adopted, *tails)
+            self._sleep.wake()
+
+    def read(self, *, max_turns: int, max_bytes: int) -> Sequence[JournalledTurn]:
+        """The next turns; see `turnspan.ports.Backlog`."""
+        self._sleep.seen = self._log.appended
+        room = Room(max_turns, max_bytes)
+        turns: list[JournalledTurn] = []
+        self._last = []
+        for tail in self._tails():
+            for end, line in tail.read(room):
+                turns.append(JournalledTurn(line))
+                self._last.append((tail, end))
+            if room.is_full:
+                return turns
+        self._finish()
+        for end, line in self._ring.read(room):
+            turns.append(JournalledTurn(line))
+            self._last.append((self._ring, end))
+        return turns
+
+    def commit(self, turns: int) -> None:
+        """The first ``turns`` of the last `read` are done."""
+        ends = dict(self._last[: max(turns, 0)])  # the last of each place: one cursor a segment
+        for place, end in ends.items():
+            place.commit(end)
+
+    def wait(self, timeout_s: float | None, *, min_bytes: int = 1) -> None:
+        """Sleep until there is more to read, `wake`, or the time."""
+        self._sleep.wait(timeout_s, min_bytes)
+
+    def wake(self) -> None:
+        """End the current or the next `wait`."""
+        self._sleep.wake()
+
+    @property
+    def appended(self) -> int:
+        """Bytes appended by this process so far."""
+        return self._log.appended
+
+    def unsent(self, *, count: bool = False) -> Unsent:
+        """How much is waiting; sizes over 1 MiB are rounded up unless turns are counted."""
+        waiting = Waiting()
+        for tail in self._tails():
+            waiting += tail.waiting(count=count)
+        for line in self._ring.unread():
+            waiting += Waiting(1, len(line), ended_at(line))
+        return Unsent(
+            size_bytes=waiting.size_bytes,
+            turns=waiting.turns if count or not waiting.turns else None,
+            oldest_at_ns=waiting.oldest_at_ns,
+        )
+
+    def close(self) -> None:
+        """Release files. What was not committed stays for the next reader."""
+        with self._lock:
+            tails = (*self._adopted, *filter(None, self._own.values()))
+            self._adopted = ()
+            self._own = {}
+        for tail in tails:
+            tail.close()
+        self._ring.close()
+        self._sleep.close()
+
+    def leave(self) -> None:
+        """In a forked child: this reader is the parent's; only close what was inherited."""
+        for tail in (*self._adopted, *filter(None, self._own.values())):
+            tail.close()
+
+    def _tails(self) -> list[Tail]:
+        with self._lock:
+            segments = {each.path.name: each for each in self._log.chain.segments}
+            self._own = {
+                name: self._own[name] if name in self._own else self._tail_of(segment)
+                for name, segment in segments.items()
+            }
+            return [*self._adopted, *filter(None, self._own.values())]
+
+    def _tail_of(self, segment: OwnSegment) -> Tail:
+        return Tail(segment.path, self._cursors, self._corrupt, position=0)
+
+    def _finish(self) -> None:
+        """Let go of segments nothing more can come from."""
+        now_s = time.monotonic()
+        with self._lock:
+            adopted = [tail for tail in self._adopted if tail.is_at_end]
+            self._adopted = tuple(tail for tail in self._adopted if tail not in adopted)
+            own = []
+            for segment in self._log.chain.segments:
+                tail = self._own.get(segment.path.name)
+                if tail is None or segment.sealed_at_s is None or not tail.is_at_end:
+                    continue
+                tail.save()
+                if now_s - segment.sealed_at_s > STRAGGLER_S:
+                    self._own[segment.path.name] = None
+                    own.append(tail)
+        for tail in (*adopted, *own):
+            self._let_go(tail)
+
+    def _let_go(self, tail: Tail) -> None:
+        if tail.is_gone:
+            self.dropped["segment_gone"] += 1
+        else:
+            tail.save()
+        tail.close()
+        self._on_done(tail)

@@ -1,0 +1,214 @@
+"""Looking into a directory: turns, sessions, owners, and who is owed what."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from heapq import merge
+from pathlib import Path
+
+from turnspan.errors import WireError
+from turnspan.journal.adoption import Headers
+from turnspan.journal.cursors import Cursors
+from turnspan.journal.directory import Directory
+from turnspan.journal.lock import LIFE, OwnerLock
+from turnspan.journal.owner import Owner
+from turnspan.journal.reader import (
+    CorruptLines,
+    ended_at,
+    is_blank,
+    is_whole,
+    lines_of,
+    turn_lines,
+)
+from turnspan.ports import JournalledTurn
+from turnspan.schema.wire import TURN
+
+__all__ = ["History", "Owed", "OwnerState", "SessionSummary"]
+
+
+@dataclass(slots=True)
+class SessionSummary:
+    """One session, as far as the directory knows it."""
+
+    id: str | None
+    """None gathers the turns without a session."""
+    turns: int = 0
+    first_at: int = 0
+    last_at: int = 0
+    agents: set[str] = field(default_factory=set)
+    statuses: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerState:
+    """One process that wrote, and whether it still lives."""
+
+    name: str
+    state: str
+    """`live`, `dead`, or `foreign`: of another host, or without a lock to judge by."""
+    service: str | None
+    started_at: int
+    segments: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What one exporter has yet to be given, over all segments that name it."""
+
+    exporter: str
+    size_bytes: int
+    segments: int
+    is_served: bool
+    """Does a running process have this exporter?"""
+
+
+class History:
+    """Reads a directory without changing it, beside running processes."""
+
+    def __init__(self, directory: Directory) -> None:
+        self.directory = directory
+        self.corrupt = CorruptLines()
+        self._headers = Headers(directory)
+
+    def turns(self) -> Iterator[JournalledTurn]:
+        """Every turn there is, all owners', in the order they ended."""
+        streams = [self._of_owner(names) for names in self.directory.owners().values()]
+        for _, line in merge(*streams, key=lambda each: each[0]):
+            yield JournalledTurn(line)
+
+    def find(self, turn_id: str) -> JournalledTurn | None:
+        """The turn with ``turn_id``: the first version, or what replaced an interrupted one."""
+        found: JournalledTurn | None = None
+        start = b'{"record":"turn","id":"' + turn_id.encode(errors="replace") + b'"'
+        for path in self._paths():
+            for _, line in turn_lines(path):
+                if line.startswith(start):
+                    turn = JournalledTurn(line)
+                    if _status_of(turn) != "interrupted":
+                        return turn
+                    found = found or turn
+        return found
+
+    def sessions(self) -> list[SessionSummary]:
+        """The sessions there are, the one last active last."""
+        summaries: dict[str | None, SessionSummary] = {}
+        for journalled in self.turns():
+            try:
+                turn = journalled.turn
+            except WireError:
+                continue
+            each = summaries.setdefault(
+                turn.session_id, SessionSummary(turn.session_id, first_at=turn.started_at)
+            )
+            each.turns += 1
+            each.first_at = min(each.first_at, turn.started_at)
+            each.last_at = max(each.last_at, turn.ended_at)
+            each.agents.add(turn.agent.name)
+            each.statuses[turn.status] = each.statuses.get(turn.status, 0) + 1
+        return sorted(summaries.values(), key=lambda each: each.last_at)
+
+    def follow(
+        self, *, poll_s: float = 0.2, until: Callable[[], bool] = lambda: False
+    ) -> Iterator[bytes]:
+        """Records that are written from now on, any kind, any owner; ends when ``until`` says so.
+
+        Looks every ``poll_s`` seconds: there is nothing to sleep on between processes.
+        """
+        offsets = {path: _size(path) for path in self._paths()}
+        while not until():
+            for path in self._paths():
+                for end, line in lines_of(path, offsets.get(path, 0)):
+                    offsets[path] = end
+                    if is_whole(line):
+                        yield line
+            time.sleep(poll_s)
+
+    def owners(self) -> list[OwnerState]:
+        """Who has written here, oldest first."""
+        states = [self._state(*each) for each in self.directory.owners().items()]
+        return sorted(states, key=lambda each: each.started_at)
+
+    def owed(self) -> list[Owed]:
+        """What each exporter named by a segment has yet to be given."""
+        sizes: dict[str, tuple[int, int]] = {}
+        served: set[str] = set()
+        for owner, names in self.directory.owners().items():
+            is_live = self._judge(owner) == "live"
+            for name in names:
+                size = _size(self.directory.journal / name)
+                for exporter in self._headers.exporters(name):
+                    left = max(size - Cursors(self.directory, exporter).position(name), 0)
+                    bytes_left, segments = sizes.get(exporter, (0, 0))
+                    sizes[exporter] = (bytes_left + left, segments + (left > 0))
+                    if is_live:
+                        served.add(exporter)
+        return [
+            Owed(exporter, *left, is_served=exporter in served)
+            for exporter, left in sorted(sizes.items())
+        ]
+
+    def count_corrupt(self) -> int:
+        """Lines in all segments that are no records; reads everything."""
+        for path in self._paths():
+            for end, line in lines_of(path):
+                if not is_whole(line) and not is_blank(line):
+                    self.corrupt.note(path.name, end)
+        return len(self.corrupt)
+
+    def _paths(self) -> list[Path]:
+        owners = self.directory.owners().values()
+        return [self.directory.journal / name for names in owners for name in names]
+
+    def _of_owner(self, names: list[str]) -> Iterator[tuple[int, bytes]]:
+        for name in names:
+            for end, line in lines_of(self.directory.journal / name):
+                if not is_whole(line):
+                    if not is_blank(line):
+                        self.corrupt.note(name, end)
+                elif line.startswith(TURN):
+                    yield ended_at(line) or 0, line
+
+    def _state(self, owner: str, names: list[str]) -> OwnerState:
+        header = next(filter(None, map(self._headers.of, names)), None)
+        return OwnerState(
+            name=owner,
+            state=self._judge(owner),
+            service=header.service if header else None,
+            started_at=header.started_at if header else 0,
+            segments=len(names),
+            size_bytes=sum(_size(self.directory.journal / name) for name in names),
+        )
+
+    def _judge(self, owner: str) -> str:
+        parsed = Owner.parse(owner)
+        if parsed is None or not parsed.is_of_this_host:
+            return "foreign"
+        try:
+            lock = OwnerLock.open(self.directory.lock(owner))
+        except OSError:
+            return "foreign"
+        try:
+            if not lock.take(LIFE):
+                return "live"
+            lock.drop(LIFE)
+            return "dead"
+        finally:
+            lock.close()
+
+
+def _status_of(turn: JournalledTurn) -> str:
+    try:
+        return turn.turn.status
+    except WireError:
+        return ""
+
+
+def _size(path: Path) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0

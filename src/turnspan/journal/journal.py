@@ -1,0 +1,251 @@
+"""A journal: the log of this process, and everything that looks after the directory."""
+
+from __future__ import annotations
+
+import os
+import time
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from turnspan.journal.adoption import Adoption, Headers
+from turnspan.journal.backlog import JournalBacklog
+from turnspan.journal.chain import Chain, Source
+from turnspan.journal.cursors import Cursors
+from turnspan.journal.directory import Directory
+from turnspan.journal.log import JournalLog
+from turnspan.journal.numbers import compact
+from turnspan.journal.reader import CorruptLines
+from turnspan.journal.retention import Retention
+from turnspan.journal.syncer import Syncer
+from turnspan.journal.upkeep import Upkeep
+from turnspan.notices import say
+from turnspan.ports import Clock
+from turnspan.settings import Settings
+
+__all__ = ["Journal", "JournalCounts"]
+
+UPKEEP_S = 30.0
+PARKED_UPKEEP_S = 1.0
+OVER_BUDGET = "directory budget"
+_journals: weakref.WeakSet[Journal] = weakref.WeakSet()
+
+
+@dataclass(frozen=True, slots=True)
+class JournalCounts:
+    """What became of the records of this process, and what its reading met."""
+
+    appended_bytes: int
+    turns: int
+    """Ended turns that were handed to the log."""
+    diverted: int
+    """Turns the disk did not take: they are in memory, delivered, or counted in ``dropped``."""
+    in_memory: int
+    dropped: Mapping[str, int]
+    corrupt_lines: int
+    segments_deleted: int
+    parked: str | None
+    """Why nothing is written to disk at the moment."""
+
+    @property
+    def journalled(self) -> int:
+        """Turns on disk, a torn write counted against it."""
+        return max(self.turns - self.diverted, 0)
+
+
+class Journal:
+    """The composition of this room; `open` it to record, `attach` to look after another's.
+
+    `log` is what capture writes to, `backlog` what delivery reads from. A forked child may
+    go on using the object: its next record opens a segment of its own, and it asks for
+    backlogs of its own.
+    """
+
+    def __init__(
+        self, directory: Directory, settings: Settings, source: Source, clock: Clock
+    ) -> None:
+        self.directory = directory
+        self.corrupt = CorruptLines()
+        self._settings = settings
+        self._clock = clock
+        self._headers = Headers(directory)
+        segment_bytes = min(settings.segment_bytes, max(settings.directory_bytes // 4, 4096))
+        self.log = JournalLog(
+            Chain(directory, source, clock),
+            segment_bytes=segment_bytes,
+            ring_bytes=settings.ring_bytes,
+            durable=settings.durability == "disk",
+            on_segment=self._start_threads,
+        )
+        self._start_over()
+        _journals.add(self)
+
+    @classmethod
+    def open(
+        cls,
+        directory: Directory,
+        *,
+        settings: Settings,
+        resource: Mapping[str, Any],
+        service: str | None,
+        exporters: Sequence[str],
+        clock: Clock,
+    ) -> Journal:
+        """A journal to record into; its first record makes the first segment.
+
+        Raises:
+            SettingsError: the directory is a file.
+            OSError: it cannot be made or written to; a ring will have to do.
+        """
+        from turnspan import __version__
+
+        directory.prepare()
+        source = Source(service, resource, tuple(exporters), __version__)
+        return cls(directory, settings, source, clock)
+
+    @classmethod
+    def attach(cls, directory: Directory, *, settings: Settings, clock: Clock) -> Journal:
+        """A journal to deliver and look after what other processes recorded."""
+        return cls(directory, settings, Source(), clock)
+
+    def backlog(self, exporter: str) -> JournalBacklog:
+        """What ``exporter`` has yet to deliver; the same object at every call."""
+        known = self._backlogs.get(exporter)
+        if known is None:
+            adoption = self._adoption
+            known = self._backlogs[exporter] = JournalBacklog(
+                Cursors(self.directory, exporter),
+                self.corrupt,
+                self.log,
+                on_done=lambda tail: adoption.done(exporter, tail),
+            )
+        return known
+
+    def adopt(self, *, all_hosts: bool = False, from_start: bool = False) -> int:
+        """Take over what dead owners left for the backlogs there are; how many it found.
+
+        ``from_start``: also segments that were written before the exporter was named.
+        """
+        own = [segment.owner for segment in self.log.chain.segments]
+        return self._adoption.adopt(
+            self._backlogs, own=own, all_hosts=all_hosts, from_start=from_start
+        )
+
+    def forget(self, exporter: str) -> int:
+        """Take everything there is for ``exporter`` as delivered; in how many segments."""
+        cursors = Cursors(self.directory, exporter)
+        forgotten = 0
+        for name in [name for names in self.directory.owners().values() for name in names]:
+            size = os.stat(self.directory.journal / name).st_size
+            if exporter in self._headers.exporters(name) and cursors.position(name) < size:
+                cursors.commit(name, size)
+                forgotten += 1
+        return forgotten
+
+    def sync(self, timeout_s: float) -> bool:
+        """With ``durability="disk"``, wait for fsync; True where nothing is left to wait for."""
+        return self._syncer.sync(timeout_s) if self._syncer else True
+
+    def maintain(self) -> float:
+        """One round of upkeep; after how many seconds the next is due."""
+        self.log.check()
+        if self._backlogs:
+            self.adopt()
+        self._write_numbers()
+        has_room = self._sweep()
+        if self.log.parked and has_room:
+            self.log.unpark()
+        elif not has_room and not self.log.parked and self.log.is_open:
+            say("budget", "%s is full: turns are kept in memory", self.directory.path)
+            self.log.park(OVER_BUDGET)
+        return PARKED_UPKEEP_S if self.log.parked else UPKEEP_S
+
+    def counts(self) -> JournalCounts:
+        """How things stand."""
+        return JournalCounts(
+            appended_bytes=self.log.appended,
+            turns=self.log.turns,
+            diverted=self.log.diverted,
+            in_memory=len(self.log.ring),
+            dropped=dict(self.log.dropped),
+            corrupt_lines=len(self.corrupt),
+            segments_deleted=self._retention.deleted,
+            parked=self.log.parked,
+        )
+
+    def start(self) -> None:
+        """Start upkeep now rather than with the first record."""
+        self.upkeep.start()
+
+    def close(self, timeout_s: float = 1.0) -> None:
+        """Seal the segment and let go of all locks. What is undelivered stays. Idempotent."""
+        deadline_s = time.monotonic() + timeout_s
+        self.upkeep.close(timeout_s)
+        if self._syncer:
+            self._syncer.close(max(deadline_s - time.monotonic(), 0.0))
+        for backlog in self._backlogs.values():
+            backlog.close()
+        self._backlogs.clear()
+        self._adoption.close()
+        self.log.close()
+        _journals.discard(self)
+
+    def _start_over(self) -> None:
+        self._backlogs: dict[str, JournalBacklog] = {}
+        self._adoption = Adoption(self.directory, self._headers, self.corrupt)
+        self._retention = Retention(
+            self.directory,
+            self._headers,
+            retain_s=self._settings.retain_s,
+            budget_bytes=self._settings.directory_bytes,
+        )
+        self._numbered: tuple[str, int] | None = None
+        self.upkeep = Upkeep(self.maintain)
+        self._syncer = Syncer(self.log) if self._settings.durability == "disk" else None
+
+    def _start_threads(self) -> None:
+        self.upkeep.start()
+        if self._syncer:
+            self._syncer.start()
+
+    def _write_numbers(self) -> None:
+        """Once a segment: what was counted in those before it."""
+        active = self.log.chain.active
+        if active is None or active.seq == 0 or self._numbered == (active.owner, active.seq):
+            return
+        self.log.numbers.write(active.owner, active.seq)
+        self._numbered = (active.owner, active.seq)
+
+    def _sweep(self) -> bool:
+        own = {
+            segment.path.name: segment.sealed_at_s is not None
+            for segment in self.log.chain.segments
+        }
+        has_room = self._retention.sweep(own, self._clock.now_ns())
+        for segment in self.log.chain.segments:
+            if segment.sealed_at_s is not None and not segment.path.exists():
+                self.log.forget(segment.path)
+        if self.log.chain.owner:
+            compact(self.directory, {self.log.chain.owner})
+        return has_room
+
+    def after_fork(self) -> None:
+        """In a forked child: begin anew, in segments of its own."""
+        for backlog in self._backlogs.values():
+            backlog.leave()
+        self._adoption.after_fork()
+        self.log.after_fork()
+        self._start_over()
+
+
+def _after_fork() -> None:
+    for journal in list(_journals):
+        try:
+            journal.after_fork()
+        except Exception as error:  # noqa: BLE001  # a border: nothing may reach os.fork()
+            say("fork", "a forked child cannot go on with its journal: %s", error, error=error)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,324 @@
+"""The log: where each record becomes one write.
+
+The descriptor is the switch. The log writes to one descriptor number for life; what it leads
+to is replaced under it by `dup2`: the open segment, the next one, or, where there is nothing to
+write to (before the first record, after a fork, when the disk is full, after `close`), a
+read-only descriptor of the null device. A write to that fails, and the slow path decides what
+to do. So the fast path needs neither a lock nor a flag, and a write under way in another
+thread goes to the old file or the new, never to one that was closed.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable
+from errno import EBADF, ENOSPC
+from pathlib import Path
+
+from turnspan.errors import SettingsError
+from turnspan.journal.bell import NEVER, Bells
+from turnspan.journal.chain import Chain
+from turnspan.journal.numbers import Numbers
+from turnspan.journal.ring import Ring
+from turnspan.notices import say
+from turnspan.schema.wire import TURN
+
+__all__ = ["JournalLog"]
+
+_TORN_END = b" \n"  # after it a torn line ends in a space, and no reader takes it for a record
+OPENING_S = 1.0
+_write = os.write
+
+
+class JournalLog:
+    """A `turnspan.ports.TurnLog` on disk; what the disk won't take goes to ``ring``."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        *,
+        segment_bytes: int,
+        ring_bytes: int,
+        durable: bool = False,
+        on_segment: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.appended = 0
+        self.turns = 0
+        self.bells = Bells()
+        self.dropped: Counter[str] = Counter()
+        self.diverted = 0  # turns the disk did not take
+        self.ring = Ring(ring_bytes, owed=True, dropped=self.dropped)
+        self.chain = chain
+        self.numbers = Numbers(chain.directory)
+        self.unsynced: list[int] = []  # descriptors of sealed segments, for the syncer
+        self.parked: str | None = None
+        """Why nothing is written to disk at the moment."""
+        self._segment_bytes = segment_bytes
+        self._durable = durable
+        self._on_segment = on_segment
+        self._why = ""  # no segment could be made
+        self._is_open = False
+        self._is_closed = False
+        self._switching = False
+        self._switch = threading.RLock()  # a signal handler may come back in the same thread
+        self._fd = _null()
+        self._is_ours = _identity(self._fd)
+
+    def append(self, line: bytes, /) -> None:
+        """Write ``line``; see `turnspan.ports.TurnLog`."""
+        size = len(line)
+        try:
+            if _write(self._fd, line) != size:
+                self._close_torn(line)
+        except OSError as error:
+            self._divert(line, error)
+        if line.startswith(TURN):
+            self.turns += 1
+        self.appended = total = self.appended + size
+        if total >= self.bells.mark:
+            self._reached(total)
+
+    def next_number(self, session_id: str, /) -> int:
+        """The next number of ``session_id`` in the directory."""
+        return self.numbers.next(session_id)
+
+    @property
+    def fd(self) -> int:
+        """The descriptor that is written to."""
+        return self._fd
+
+    @property
+    def is_open(self) -> bool:
+        """Does the descriptor lead to a segment?"""
+        return self._is_open
+
+    def rotate(self) -> bool:
+        """Go on in a new segment; False while a switch is under way or none can be made."""
+        if not self._switch.acquire(blocking=False):
+            return False
+        try:
+            return self._is_open and not self._switching and self._open_segment()
+        finally:
+            self._switch.release()
+
+    def park(self, reason: str) -> None:
+        """Send records to the ring, until `unpark`."""
+        if not self._switch.acquire(timeout=OPENING_S):
+            return
+        try:
+            if self._is_closed or self._switching or self.parked:
+                return
+            self.parked = reason
+            self._seal_for_now()
+        finally:
+            self._switch.release()
+        self._on_segment()  # upkeep tries again
+
+    def unpark(self) -> bool:
+        """Go on in a new segment, if that can be made."""
+        with self._switch:
+            if self._is_closed or self._switching or not self.parked:
+                return False
+            if self._open_segment():
+                self.parked = None
+        return self.parked is None
+
+    def forget(self, path: Path) -> None:
+        """The sealed segment at ``path`` was deleted."""
+        with self._switch:
+            if not self._switching:
+                self._switching = True
+                self.chain.forget(path)
+                self._switching = False
+
+    def check(self) -> None:
+        """Notice a segment that was deleted, or is not the one we think; off the hot path."""
+        active = self.chain.active
+        if not self._is_open or active is None:
+            return
+        try:
+            is_right = self._owns_descriptor() and _identity(self._fd) == _identity(active.path)
+        except OSError:
+            is_right = False
+        if not is_right and not self.rotate():
+            self.park(self._why or "the journal was deleted")
+
+    def close(self) -> None:
+        """Seal, write down the numbers, unlock. Later records are counted as dropped."""
+        with self._switch:
+            if self._is_closed:
+                return
+            if len(self.ring):
+                self._save_ring()
+            self._is_closed = True
+            owner = self.chain.owner
+            self._lead_nowhere()
+            if owner is not None:
+                self.numbers.write(owner, None)
+            self.chain.close()
+
+    def after_fork(self) -> None:
+        """In a forked child: leave the parent's segment alone; the next record opens one."""
+        self._switch = threading.RLock()
+        self._switching = self._is_open = False
+        self.bells = Bells()
+        self.ring = Ring(self.ring.limit_bytes, owed=True, dropped=self.dropped)
+        self.dropped.clear()
+        self.unsynced = []
+        self.appended = self.turns = self.diverted = 0
+        self.parked = None
+        self.numbers.after_fork()
+        self.chain.after_fork()
+        self._lead_nowhere()
+
+    def __del__(self) -> None:
+        # Only now: a late append must never reach a descriptor that means something else.
+        if getattr(self, "_fd", -1) >= 0 and self._owns_descriptor():
+            os.close(self._fd)
+
+    def _reached(self, total: int) -> None:
+        if total >= self.bells.floor:
+            if self.rotate():
+                self.bells.rise(total + self._segment_bytes)
+            else:
+                self.bells.rise(total + self._segment_bytes // 8)
+        self.bells.reached(total)
+
+    def _divert(self, line: bytes, error: OSError) -> None:
+        """The disk did not take ``line``: write it to a new segment, or to the ring."""
+        if self._is_closed:
+            self.diverted += line.startswith(TURN)
+            self.dropped["closed"] += 1
+            return
+        if error.errno == EBADF and not self.parked and self._opens():
+            try:
+                if _write(self._fd, line) == len(line):
+                    return
+                _end_torn_line(self._fd)
+            except OSError as again:
+                error = again
+        self._to_ring(line)
+        if not self.parked and not self._switching:
+            say("disk", "turns are kept in memory: %s cannot be written: %s", self._where(), error)
+            self.park(self._why or error.strerror or "cannot be written")
+
+    def _to_ring(self, line: bytes) -> None:
+        self.diverted += line.startswith(TURN)
+        self.ring.keep(line)
+
+    def _pour_ring(self, new: int) -> None:
+        """Write down what memory holds before anything newer: the order is kept.
+
+        An exporter that has read it from memory already may get it again.
+        """
+        while (oldest := self.ring.oldest()) is not None:
+            number, line = oldest
+            try:
+                if _write(new, line) != len(line):
+                    _end_torn_line(new)
+                    raise OSError(ENOSPC, os.strerror(ENOSPC))
+            except OSError as error:
+                say("disk", "turns stay in memory: %s is full: %s", self._where(), error)
+                return
+            # Only now: a reader must find it in one place or the other at any moment.
+            self.ring.shift(number)
+            self.diverted -= line.startswith(TURN)
+
+    def _save_ring(self) -> None:
+        """Before closing, a last try to get on disk what only memory holds."""
+        if self.parked:
+            self.unpark()
+        elif self._is_open:
+            self._pour_ring(self._fd)
+        left = len(self.ring)
+        if left:
+            self.dropped["closed"] += left
+            say("closed", "%d turns in memory are lost: %s cannot be written", left, self._where())
+
+    def _close_torn(self, line: bytes) -> None:
+        self._to_ring(line)
+        try:
+            _end_torn_line(self._fd)
+        except OSError as error:
+            say("disk", "turns are kept in memory: %s is full: %s", self._where(), error)
+            self.park("disk full")  # or the next record would be glued to the torn one
+
+    def _opens(self) -> bool:
+        """Open the first segment; True if there is one now, made here or in another thread."""
+        if not self._switch.acquire(timeout=OPENING_S):
+            return False
+        try:
+            if self._switching or self._is_closed:
+                return False  # came back from a signal handler while opening
+            if self._is_open and self._owns_descriptor():
+                return True
+            return self._open_segment()
+        finally:
+            self._switch.release()
+
+    def _open_segment(self) -> bool:
+        self._switching = True
+        try:
+            new = self.chain.open_next()
+        except (OSError, SettingsError) as error:
+            say("disk", "turns are kept in memory: %s cannot be written: %s", self._where(), error)
+            self._why = str(error)
+            return False
+        else:
+            self._pour_ring(new)
+            self._lead_to(new)
+            self._is_open = True
+            self._why = ""
+            self.bells.rise(self.appended + self._segment_bytes)
+        finally:
+            self._switching = False
+        self._on_segment()
+        return True
+
+    def _seal_for_now(self) -> None:
+        self._switching = True  # nobody may come back and rotate in between
+        try:
+            self._lead_nowhere()
+            self.chain.seal()
+        finally:
+            self._switching = False
+
+    def _lead_nowhere(self) -> None:
+        self._lead_to(_null())
+        self._is_open = False
+        self.bells.rise(NEVER)
+
+    def _lead_to(self, new: int) -> None:
+        if not self._owns_descriptor():
+            self._fd = new  # somebody closed ours; the number may belong to others by now
+        else:
+            if self._durable and self._is_open:
+                self.unsynced.append(os.dup(self._fd))
+            os.dup2(new, self._fd, inheritable=False)
+            os.close(new)
+        self._is_ours = _identity(self._fd)
+
+    def _owns_descriptor(self) -> bool:
+        try:
+            return _identity(self._fd) == self._is_ours
+        except OSError:
+            return False
+
+    def _where(self) -> str:
+        return str(self.chain.directory.journal)
+
+
+def _end_torn_line(fd: int) -> None:
+    if _write(fd, _TORN_END) != len(_TORN_END):
+        raise OSError(ENOSPC, os.strerror(ENOSPC))
+
+
+def _null() -> int:
+    return os.open(os.devnull, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+
+
+def _identity(file: int | Path) -> tuple[int, int]:
+    stat = os.stat(file)
+    return stat.st_dev, stat.st_ino

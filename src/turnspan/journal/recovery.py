@@ -1,0 +1,141 @@
+"""Completing what a dead owner left: a torn end, and turns that were cut off."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from turnspan.journal.directory import Directory
+from turnspan.journal.reader import is_whole, lines_of
+from turnspan.schema.wire import OPEN, STEP, TURN
+
+__all__ = ["interrupted", "recover"]
+
+_TORN_END = b" \n"
+_FIRST = (
+    "id", "session_id", "number", "agent", "user_id", "status", "started_at", "ended_at", "input",
+    "steps", "usage",
+)  # fmt: skip
+
+
+def recover(directory: Directory, segments: list[str]) -> int:
+    """Complete the ``segments`` of one dead owner; how many turns were cut off.
+
+    Whoever calls this holds the owner's lock. A second call finds nothing to do: the turns
+    the first one wrote are the ends of those that were open.
+    """
+    paths = [directory.journal / name for name in segments]
+    for path in paths:
+        _end_torn_line(path)
+    opened = _unended(paths)
+    if not opened:
+        return 0
+    steps = _steps_of(paths, opened.keys())
+    written = b"".join(
+        interrupted(record, steps.get(turn_id, ())) for turn_id, record in opened.items()
+    )
+    _append(paths[-1], written)
+    return len(opened)
+
+
+def interrupted(opened: Mapping[str, Any], steps: Iterable[Mapping[str, Any]]) -> bytes:
+    """The `turn` line of a turn whose process died, from its `open` record and its steps.
+
+    It ends at the latest time any of them knows, so that every recovery writes the same.
+    """
+    steps = list(steps)
+    times = [step.get("ended_at", 0) for step in steps]
+    ended_at = max([opened["started_at"], *times])
+    fields = {**opened, "status": "interrupted", "ended_at": ended_at}
+    fields.pop("record", None)
+    fields.setdefault("schema_version", 1)
+    if steps:
+        fields["steps"] = steps
+    usage = _summed(step["usage"] for step in steps if "usage" in step and _is_model(step))
+    if usage:
+        fields["usage"] = usage
+    ordered = {key: fields.pop(key) for key in _FIRST if key in fields} | fields
+    return orjson.dumps({"record": "turn", **ordered}, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _is_model(step: Mapping[str, Any]) -> bool:
+    return step.get("kind") == "model"
+
+
+def _summed(usages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    total: dict[str, Any] = {}
+    for usage in usages:
+        for name, value in usage.items():
+            if isinstance(value, int | float):
+                total[name] = total.get(name, 0) + value
+    return total
+
+
+def _unended(paths: list[Path]) -> dict[str, dict[str, Any]]:
+    """The `open` records without a `turn`, by turn id, over all segments of the owner."""
+    places: dict[bytes, bytes] = {}
+    for line in _whole_lines(paths):
+        if line.startswith(OPEN):
+            places[_id_after(line, OPEN)] = line
+        elif line.startswith(TURN):
+            places.pop(_id_after(line, TURN), None)
+    records = filter(None, map(_decoded, places.values()))
+    return {each["id"]: each for each in records if "id" in each and "started_at" in each}
+
+
+def _steps_of(paths: list[Path], turn_ids: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+    wanted = {turn_id.encode(): turn_id for turn_id in turn_ids}
+    steps: dict[str, list[dict[str, Any]]] = {}
+    for line in _whole_lines(paths):
+        if line.startswith(STEP) and (turn_id := wanted.get(_id_after(line, STEP))):
+            record = _decoded(line)
+            if record and isinstance(record.get("step"), dict):
+                steps.setdefault(turn_id, []).append(record["step"])
+    return steps
+
+
+def _whole_lines(paths: list[Path]) -> Iterator[bytes]:
+    return (line for path in paths for _, line in lines_of(path) if is_whole(line))
+
+
+def _id_after(line: bytes, kind: bytes) -> bytes:
+    """The value of the key after `record`: `"id":"…"` or `"turn_id":"…"`."""
+    parts = line[len(kind) : len(kind) + 200].split(b'"', 4)
+    return parts[3] if len(parts) > 3 else b""
+
+
+def _decoded(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _end_torn_line(path: Path) -> None:
+    """Close a last line without its newline: whole if it is JSON, or so that readers skip it."""
+    size = path.stat().st_size
+    last = b""
+    with open(path, "rb") as file:
+        for back in (2**16, size):
+            file.seek(max(size - back, 0))
+            last = file.read()
+            if b"\n" in last or back >= size:
+                break
+    last = last[last.rfind(b"\n") + 1 :]
+    if last:
+        _append(path, b"\n" if _decoded(last) else _TORN_END)
+
+
+def _append(path: Path, text: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    try:
+        if os.write(fd, text) != len(text):
+            os.write(fd, _TORN_END)
+            raise OSError(f"no room in {path}")
+    finally:
+        os.close(fd)

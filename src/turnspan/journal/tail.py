@@ -1,0 +1,163 @@
+"""One exporter's place in one segment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from turnspan.journal.cursors import Cursors
+from turnspan.journal.reader import (
+    CorruptLines,
+    ended_at,
+    is_blank,
+    is_whole,
+    lines,
+    turn_lines,
+)
+from turnspan.notices import say
+from turnspan.schema.wire import TURN
+
+__all__ = ["Room", "Tail", "Waiting"]
+
+EXACT_BYTES = 2**20
+
+
+class Room:
+    """What still fits into a batch. The first turn always does."""
+
+    __slots__ = ("_is_empty", "bytes", "turns")
+
+    def __init__(self, turns: int, size_bytes: int) -> None:
+        self.turns = turns
+        self.bytes = size_bytes
+        self._is_empty = True
+
+    def takes(self, line: bytes) -> bool:
+        """Make room for ``line``; False where there is none left, and then for no other."""
+        if not self._is_empty and (self.turns < 1 or self.bytes < len(line)):
+            self.turns = 0
+            return False
+        self._is_empty = False
+        self.turns -= 1
+        self.bytes -= len(line)
+        return True
+
+    @property
+    def is_full(self) -> bool:
+        """Is there no point in offering more?"""
+        return self.turns < 1 and not self._is_empty
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Turns that an exporter has yet to deliver."""
+
+    turns: int = 0
+    size_bytes: int = 0
+    oldest_at_ns: int | None = None
+
+    def __add__(self, other: Waiting) -> Waiting:
+        oldest = [at for at in (self.oldest_at_ns, other.oldest_at_ns) if at is not None]
+        return Waiting(
+            self.turns + other.turns,
+            self.size_bytes + other.size_bytes,
+            min(oldest, default=None),
+        )
+
+
+class Tail:
+    """Reads the turns of a segment that an exporter has yet to deliver.
+
+    The exporter's thread reads and commits; `waiting` may be asked anywhere.
+    """
+
+    def __init__(
+        self, path: Path, cursors: Cursors, corrupt: CorruptLines, *, position: int
+    ) -> None:
+        self.path = path
+        self.position = position
+        self.is_gone = False
+        self._cursors = cursors
+        self._corrupt = corrupt
+        self._saved = position
+        self._last_end = position  # of the last turn that was read
+        self._scanned = position
+        self._fd = -1
+
+    def read(self, room: Room) -> list[tuple[int, bytes]]:
+        """Turns after what was committed, as far as there is ``room``, each with its end.
+
+        Where there is none before the end of the file, that counts as done.
+        """
+        self._scanned = self._last_end = self.position
+        read: list[tuple[int, bytes]] = []
+        if not self._is_opened():
+            return read
+        for end, line in lines(self._fd, self.position):
+            if is_whole(line):
+                if line.startswith(TURN):
+                    if not room.takes(line):
+                        break
+                    read.append((end, line))
+                    self._last_end = end
+            elif not is_blank(line):
+                self._skip(end)
+            self._scanned = end
+        if not read:
+            self.position = self._scanned
+        return read
+
+    def commit(self, end: int) -> None:
+        """Done up to ``end``; after the last turn read, with what is no turn behind it too."""
+        if end >= self._last_end:
+            end = self._scanned
+        self.position = max(self.position, end)
+        self.save()
+
+    def save(self) -> None:
+        """Write the cursor down, if it has moved."""
+        if self.position != self._saved:
+            self._cursors.commit(self.path.name, self.position)
+            self._saved = self.position
+
+    @property
+    def is_at_end(self) -> bool:
+        """Is everything that is in the file done?"""
+        return self.is_gone or self._left_bytes() <= 0
+
+    def waiting(self, *, count: bool) -> Waiting:
+        """What is left; without ``count`` its size is rounded up where that saves reading."""
+        size = self._left_bytes()
+        found = Waiting()
+        for _, line in turn_lines(self.path, self.position):
+            found += Waiting(1, len(line), ended_at(line) if not found.turns else None)
+            if not count and size > EXACT_BYTES:
+                return Waiting(1, size, found.oldest_at_ns)
+        return found
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _left_bytes(self) -> int:
+        try:  # an open file is still to be read after it was deleted
+            stat = os.fstat(self._fd) if self._fd >= 0 else os.stat(self.path)
+        except OSError:
+            return 0
+        return stat.st_size - self.position
+
+    def _is_opened(self) -> bool:
+        if self._fd < 0 and not self.is_gone:
+            try:
+                self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError as error:
+                self.is_gone = True
+                say("segment gone", "a segment cannot be read any more: %s", error)
+        return self._fd >= 0
+
+    def _skip(self, end: int) -> None:
+        if self._corrupt.note(self.path.name, end):
+            say("corrupt", "%s: a line that is no record was skipped", self.path.name)

@@ -1,0 +1,113 @@
+"""The numbers of a session's turns."""
+
+import signal
+import threading
+
+from journal_records import EXPORTER, turn_line
+
+from turnspan.journal.numbers import Numbers
+
+
+def test_numbers_count_each_session_from_one(make):
+    """Sessions do not share a count."""
+    log = make().log
+
+    assert [log.next_number("a"), log.next_number("a"), log.next_number("b")] == [1, 2, 1]
+
+
+def test_numbers_go_on_after_a_clean_restart(make, directory):
+    """Closing writes them down, for turns that are no longer in a segment too."""
+    first = make()
+    for n in range(1, 4):
+        assert first.log.next_number('s"1') == n
+    first.log.append(turn_line(3, session='s"1'))
+    first.close()
+    for names in directory.owners().values():
+        for name in names:
+            (directory.journal / name).unlink()
+
+    assert make().log.next_number('s"1') == 4
+
+
+def test_numbers_go_on_after_sigkill(child, make):
+    """Without a file of numbers they are read from the segments, openings included."""
+    child(
+        """
+        log = opened().log
+        name = 'a "quoted" s\xe9ssion'
+        for n in range(1, 4):
+            log.append(turn_line(log.next_number(name), session=name))
+        log.append(open_line(log.next_number(name), session=name))
+        os.kill(os.getpid(), signal.SIGKILL)
+        """,
+        expect=-signal.SIGKILL,
+    )
+
+    assert make().log.next_number('a "quoted" s\xe9ssion') == 5
+
+
+def test_numbers_survive_sigkill_after_a_rotation(child, make, directory):
+    """The file written at the rotation is taken together with the segments after it."""
+    child(
+        """
+        journal = opened(segment_bytes=4096)
+        for n in range(1, 41):
+            journal.log.append(turn_line(journal.log.next_number("s"), session="s", size=100))
+            journal.maintain()
+        os.kill(os.getpid(), signal.SIGKILL)
+        """,
+        expect=-signal.SIGKILL,
+    )
+
+    assert list(directory.numbers.iterdir())
+    assert make().log.next_number("s") == 41
+
+
+def test_adoption_writes_the_numbers_a_dead_owner_left_out(child, make, directory):
+    """So that they outlive its segments."""
+    child(
+        """
+        log = opened().log
+        log.append(turn_line(log.next_number("s"), session="s"))
+        os.kill(os.getpid(), signal.SIGKILL)
+        """,
+        expect=-signal.SIGKILL,
+    )
+    journal = make()
+    journal.backlog(EXPORTER)
+    journal.adopt()
+    for names in directory.owners().values():
+        for name in names:
+            (directory.journal / name).unlink()
+
+    assert journal.log.next_number("s") == 2
+
+
+def test_memory_is_bounded_and_what_was_pushed_out_is_found_again(directory):
+    """More sessions than fit: each goes on from its own count."""
+    directory.prepare()
+    numbers = Numbers(directory, max_sessions=10)
+    for n in range(50):
+        assert numbers.next(f"s{n}") == 1
+
+    assert len(numbers._last) <= 10
+    assert [numbers.next(f"s{n}") for n in range(50)] == [2] * 50
+
+
+def test_threads_share_one_count(directory):
+    """No number is given twice in a process."""
+    directory.prepare()
+    numbers = Numbers(directory)
+    given = []
+
+    def draw():
+        for _ in range(2000):
+            given.append(numbers.next("s"))
+
+    threads = [threading.Thread(target=draw) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(given) == list(range(1, 8001))
