@@ -1,0 +1,211 @@
+"""Turns appended to a file of JSON lines, which several processes may share.
+
+    file:PATH[?rotate=SIZE[&keep=COUNT]]        file:turns.jsonl?rotate=64MiB&keep=5
+
+A turn is the line that the journal wrote, byte for byte. With `rotate` a file that is full goes
+by the name `PATH.000001`, the next `PATH.000002` and so on, so that `cat PATH.* PATH` shows the
+turns in order. Nothing is ever deleted unless `keep` says how many of those should stay.
+In PATH, `%20` is a space and `%3F` a question mark; `~` is the home directory.
+"""
+
+import os
+import stat
+import time
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import parse_qsl, unquote
+
+from turnspan.errors import ExporterError
+from turnspan.exporters._locked_file import LockedFile, closed_files
+from turnspan.exporters.identity import is_interrupted, turn_id
+from turnspan.ports import JournalledTurn, Outcome
+from turnspan.settings import Settings, size_of
+
+__all__ = ["FileExporter", "from_url"]
+
+_TAIL_BYTES: Final = 4 * 2**20  # looked through for turns that recovery sends again
+_MAX_IDS: Final = 16_384  # so many turns of 256 bytes stand in there
+
+
+class FileExporter:
+    """Appends turns to the file at ``path``.
+
+    It is made (0600, missing parents 0700) with the first turn; a relative path is made
+    absolute. With ``rotate_bytes`` a file is closed before it outgrows that size, and of the
+    closed ones the youngest ``keep`` stay, or all. ``fsync`` waits for the disk after each
+    batch. A turn whose line already stands in the last 4 MiB, those of
+    the closed file before included, is not written again, save that the final version of an
+    interrupted turn follows it.
+
+    Raises:
+        ExporterError: ``path`` cannot be a file, or the numbers make no sense.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        rotate_bytes: int | None = None,
+        keep: int | None = None,
+        fsync: bool = False,
+    ) -> None:
+        _check_numbers(rotate_bytes, keep)
+        self._path = _checked_path(os.fspath(path))
+        self._target = os.path.realpath(self._path)  # a link stays one when files are closed
+        self._rotate_bytes = rotate_bytes
+        self._keep = keep
+        self._fsync = fsync
+        self._seen: dict[str, bool] = {}  # id → was it interrupted; oldest first
+        self._seen_to: tuple[tuple[int, int], int] = (0, 0), 0  # the file, and how much of it
+        self._closed = False
+
+    @property
+    def name(self) -> str:
+        """`file:` and the absolute path."""
+        return f"file:{self._path}"
+
+    def export(self, batch: Sequence[JournalledTurn], *, timeout_s: float) -> Outcome:
+        """Append ``batch``; from a fault of the disk or the lock on, its turns are unsent."""
+        if self._closed:
+            return Outcome.all_unsent(len(batch), f"{self.name} is closed")
+        if len(batch) == 0:
+            return Outcome()
+        deadline_s = time.monotonic() + timeout_s
+        refused: dict[int, str] = {}
+        done = 0
+        try:
+            with LockedFile(self._target, deadline_s=deadline_s) as file:
+                self._catch_up(file)
+                for turn in batch:
+                    if not self._write(file, turn.raw):
+                        refused[done] = "the line holds no turn"
+                    done += 1
+                if self._fsync:
+                    file.sync()
+        except OSError as exc:
+            done = 0 if self._fsync else done  # the disk has not said that it has any
+            refused = {index: why for index, why in refused.items() if index < done}
+            left = frozenset(range(done, len(batch)))
+            cause = f"cannot write {self._path}: {exc.strerror or exc}"
+            return Outcome(refused=refused, unsent=left, cause=cause)
+        return Outcome(refused=refused)
+
+    def close(self, *, timeout_s: float) -> None:
+        """Append no more. No file is open between batches."""
+        self._closed = True
+
+    def _write(self, file: LockedFile, line: bytes) -> bool:
+        drawn = turn_id(line)
+        if drawn is None or not line.endswith(b"}\n") or line.find(b"\n") != len(line) - 1:
+            return False
+        interrupted = is_interrupted(line)
+        known_interrupted = self._seen.get(drawn)
+        if known_interrupted is None or (known_interrupted and not interrupted):
+            self._rotate_if_full(file, len(line))
+            file.append(line)
+            self._remember(drawn, interrupted=interrupted)
+            self._seen_to = self._seen_to[0], file.size
+        return True
+
+    def _rotate_if_full(self, file: LockedFile, more_bytes: int) -> None:
+        most = self._rotate_bytes
+        if most is not None and file.size and file.size + more_bytes > most:
+            file.close_and_replace(keep=self._keep)
+            self._seen_to = file.identity, 0
+            self._catch_up(file)  # another process may have written before we had the lock
+
+    def _catch_up(self, file: LockedFile) -> None:
+        """Learn what stands in the file that we have not written or read before."""
+        known, offset = self._seen_to
+        start = max(file.size - _TAIL_BYTES, 0)
+        if known == file.identity and offset <= file.size:
+            start = max(start, offset)
+        else:
+            self._learn(_tail_before(self._target, _TAIL_BYTES - (file.size - start)))
+        self._learn(file.read(start))
+        self._seen_to = file.identity, file.size
+
+    def _learn(self, lines: bytes) -> None:
+        from turnspan.errors import WireError
+        from turnspan.schema.wire import decode_record  # here: brings pydantic
+
+        for number, line in enumerate(lines.splitlines()):
+            if number % 64 == 0:
+                time.sleep(0)  # lets the caller's threads go first
+            try:
+                record = decode_record(line)
+            except WireError:  # torn, or the half line that the tail began with
+                continue
+            if isinstance(drawn := record.get("id"), str):
+                self._remember(drawn, interrupted=record.get("status") == "interrupted")
+
+    def _remember(self, drawn: str, *, interrupted: bool) -> None:
+        self._seen[drawn] = self._seen.pop(drawn, True) and interrupted
+        if len(self._seen) > _MAX_IDS:
+            del self._seen[next(iter(self._seen))]
+
+
+def from_url(url: str, *, settings: Settings) -> FileExporter:
+    """The exporter that `file:PATH` names."""
+    path, _, query = url.partition(":")[2].partition("?")
+    if path.startswith("//"):
+        host, slash, path = path[2:].partition("/")
+        path = slash + path
+        if host not in {"", "localhost"}:
+            raise ExporterError(
+                f"file://{host}/... names the host {host!r}, not a file",
+                fix=f"write file:{host}{path} for a relative path, file:/{host}{path} otherwise",
+            )
+    return FileExporter(unquote(path), **_options(url, query), fsync=settings.durability == "disk")
+
+
+def _options(url: str, query: str) -> dict[str, int]:
+    names = {"rotate": "rotate_bytes", "keep": "keep"}
+    try:
+        given = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)))
+        return {names[name]: size_of(value) for name, value in given.items()}
+    except (KeyError, ValueError):
+        raise ExporterError(
+            f"the options of {url!r} cannot be read",
+            fix="write file:PATH?rotate=64MiB&keep=5, or file:PATH alone",
+        ) from None
+
+
+def _check_numbers(rotate_bytes: int | None, keep: int | None) -> None:
+    if rotate_bytes is not None and rotate_bytes < 1:
+        raise ExporterError(f"rotate={rotate_bytes} is no size", fix="give a size such as 64MiB")
+    if keep is not None and keep < 1:
+        raise ExporterError(f"keep={keep} keeps nothing", fix="give 1 or more, or leave it out")
+    if keep is not None and rotate_bytes is None:
+        raise ExporterError(
+            f"keep={keep} counts closed files, but without rotate none is closed",
+            fix="give rotate too, as in file:PATH?rotate=64MiB&keep=5",
+        )
+
+
+def _checked_path(given: str) -> str:
+    path = os.path.abspath(os.path.expanduser(given))
+    if not given or "\0" in given:
+        raise ExporterError("file: names no file", fix="write file:PATH, as in file:turns.jsonl")
+    if given.endswith(os.sep) or os.path.isdir(path):
+        raise ExporterError(f"{path} is a directory", fix=f"name a file: {path}/turns.jsonl")
+    if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
+        raise ExporterError(f"{path} is not a regular file", fix="name a file that can grow")
+    parent = os.path.dirname(path)
+    while not os.path.lexists(parent):
+        parent = os.path.dirname(parent)
+    if not os.path.isdir(parent):
+        raise ExporterError(
+            f"{parent} is a file, so that {path} cannot be one", fix="name a file in a directory"
+        )
+    return path
+
+
+def _tail_before(path: str, most_bytes: int) -> bytes:
+    """The last bytes of the youngest closed file."""
+    closed = closed_files(path)
+    if not closed or most_bytes <= 0:
+        return b""
+    with open(closed[-1], "rb") as file:
+        file.seek(max(os.fstat(file.fileno()).st_size - most_bytes, 0))
+        return file.read(most_bytes)
