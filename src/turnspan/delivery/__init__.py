@@ -1,0 +1,1 @@
+"""Delivery: a thread an exporter, which empties its backlog and minds the destination."""

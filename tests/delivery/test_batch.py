@@ -1,0 +1,83 @@
+"""The batch goes in order and lets a recording caller go first, within bounds."""
+
+import threading
+import time
+
+from turnspan.delivery.batch import SLICE_TURNS, Batch, Courtesy
+from turnspan.ports import JournalledTurn
+
+
+def turns(line, count):
+    return [JournalledTurn(line(number)) for number in range(count)]
+
+
+def test_a_batch_is_the_sequence_it_was_made_of(line):
+    """Length, order, single turns and slices are those of the turns."""
+    given = turns(line, 40)
+    batch = Batch(given, Courtesy(lambda: 0))
+
+    assert list(batch) == given
+    assert len(batch) == 40
+    assert batch[7] is given[7]
+    assert list(batch[10:20]) == given[10:20]
+
+
+def test_a_resting_caller_is_not_waited_for(line):
+    """Where nothing is appended, iteration never sleeps."""
+    courtesy = Courtesy(lambda: 5)
+
+    list(Batch(turns(line, 512), courtesy))
+
+    assert courtesy.stood_back_s == 0.0
+
+
+def test_a_recording_caller_goes_first_until_it_rests(line):
+    """While the journal grows, the batch naps; when it stops growing, it goes on."""
+    grown = iter([0, 1, 2, 3, *[3] * 1000])
+    courtesy = Courtesy(lambda: next(grown))
+
+    list(Batch(turns(line, SLICE_TURNS), courtesy))
+
+    assert next(grown) == 3
+    assert 0.0015 < courtesy.stood_back_s < 0.05
+
+
+def test_a_busy_caller_does_not_starve_delivery(line):
+    """Standing back ends at the age limit, although the caller never rests."""
+    count = iter(range(1_000_000))
+    courtesy = Courtesy(lambda: next(count), patience_s=0.02)
+    batch = Batch(turns(line, 512), courtesy)
+
+    began_s = time.monotonic()
+    assert len(list(batch)) == 512
+
+    assert 0.02 <= courtesy.stood_back_s < 0.04
+    assert time.monotonic() - began_s < 0.2
+    courtesy.begin()
+    assert courtesy.stood_back_s == 0.0
+
+
+def test_in_a_hurry_it_takes_a_breath_only(line):
+    """With somebody waiting for a flush, no patience is spent."""
+    count = iter(range(1_000_000))
+    courtesy = Courtesy(lambda: next(count), hurried=lambda: True)
+
+    list(Batch(turns(line, 512), courtesy))
+
+    assert courtesy.stood_back_s == 0.0
+
+
+def test_the_switch_interval_stays_as_it_was(line):
+    """It belongs to the whole process."""
+    import sys
+
+    before = sys.getswitchinterval()
+    count = iter(range(1_000_000))
+    worker = threading.Thread(
+        target=lambda: list(Batch(turns(line, 64), Courtesy(lambda: next(count), patience_s=0.01)))
+    )
+    worker.start()
+    during = sys.getswitchinterval()
+    worker.join()
+
+    assert (before, during) == (sys.getswitchinterval(), before)
