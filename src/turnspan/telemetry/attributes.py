@@ -1,0 +1,306 @@
+"""A turn and its steps as what spans need: name, kind, attributes, status.
+
+They are read as plain mappings in wire shape, as decoded from a `turn` line: no model is built.
+
+Source: https://github.com/open-telemetry/semantic-conventions-genai, spans as of 2026-10
+(88eccb15); the overlay of `input.value` and its kin is for tools that read no messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import orjson
+
+from turnspan.telemetry import semconv as names
+from turnspan.telemetry.messages import documents, input_messages, object_json, output_messages
+
+__all__ = ["SpanFacts", "agents_of_steps", "failure", "step_facts", "turn_facts", "with_notes"]
+
+Fields: TypeAlias = Mapping[str, Any]
+_FAILED = frozenset(("error", "interrupted"))
+
+
+@dataclass(slots=True)
+class SpanFacts:
+    """What is on a span beside its identity, times, events and links."""
+
+    name: str
+    kind: int
+    attributes: dict[str, Any]
+    status: int = names.STATUS_UNSET
+    description: str = ""
+
+
+def turn_facts(turn: Fields, *, content: bool) -> SpanFacts:
+    """The root span of ``turn``; without ``content`` nothing that was said is on it."""
+    agent: str = turn["agent"]["name"]
+    session_id = turn.get("session_id")
+    attributes: dict[str, Any] = {
+        names.OPERATION_NAME: names.INVOKE_AGENT,
+        names.AGENT_NAME: agent,
+        names.TURN_ID: turn["id"],
+        names.TURN_STATUS: turn.get("status", "ok"),
+    }
+    if session_id:
+        attributes[names.CONVERSATION_ID] = session_id
+    facts = SpanFacts(f"{names.INVOKE_AGENT} {agent}", names.KIND_INTERNAL, attributes)
+    _fail(facts, turn)
+    _about_agent(attributes, turn["agent"], turn.get("usage"))
+    _about_turn(attributes, turn)
+    _about_models(attributes, turn)
+    if content:
+        _messages(facts, turn, turn.get("messages", ()))
+        _overlay(attributes, turn)
+        if session_id:
+            attributes[names.SESSION_ID] = session_id
+        if user_id := turn.get("user_id"):
+            attributes[names.USER_ID] = user_id
+    return facts
+
+
+def step_facts(step: Fields, turn: Fields, *, agent: str, content: bool) -> SpanFacts:
+    """The span of ``step``; of ``turn`` only session, user and messages are read.
+
+    ``agent`` is the name of the agent that did it.
+    """
+    session_id = turn.get("session_id")
+    attributes: dict[str, Any] = {names.AGENT_NAME: agent}
+    if session_id:
+        attributes[names.CONVERSATION_ID] = session_id
+    facts = SpanFacts(step["name"], names.KIND_INTERNAL, attributes)
+    _fail(facts, step)
+    if (status := step.get("status", "ok")) not in ("ok", "error"):
+        attributes[names.STEP_STATUS] = status
+    if metadata := step.get("metadata"):
+        attributes[names.METADATA] = orjson.dumps(metadata).decode()
+    if fill := _KINDS.get(step["kind"]):
+        fill(facts, step, turn, content=content)
+    return facts
+
+
+def with_notes(facts: SpanFacts, notes: Fields | None) -> SpanFacts:
+    """``facts`` with what other code left on the span, which wins: it was said on purpose."""
+    if not notes:
+        return facts
+    facts.name = notes.get("name") or facts.name
+    facts.attributes.update(notes.get("attributes") or {})
+    if notes.get("status") == "ok":
+        facts.status, facts.description = names.STATUS_OK, ""
+    elif notes.get("status") == "error" and facts.status == names.STATUS_UNSET:
+        facts.status = names.STATUS_ERROR
+        facts.description = notes.get("status_description") or ""
+    return facts
+
+
+def failure(fields: Fields) -> tuple[str, str] | None:
+    """`error.type` and message of a turn or step that failed, None of any other.
+
+    One that was cancelled failed if an exception came with it; one that waits for a
+    person, or whose consumer left, did not.
+    """
+    status = fields.get("status", "ok")
+    if status == "ok":
+        return None
+    error = fields.get("error")
+    if status in _FAILED or (error and status == "cancelled"):
+        error = error or {}
+        other = "interrupted" if status == "interrupted" else names.OTHER_ERROR
+        return error.get("type") or other, error.get("message", "")
+    return None
+
+
+def agents_of_steps(turn: Fields) -> dict[str, str]:
+    """Step id → name of the nested agent it ran under; empty where there is none."""
+    steps: Sequence[Fields] = turn.get("steps", ())
+    nested = {s["id"]: _agent_name(s) for s in steps if s["kind"] == "agent"}
+    if not nested:
+        return {}
+    parents = {s["id"]: s.get("parent_id") for s in steps}
+    found: dict[str, str] = {}
+    for step in steps:
+        above, seen = step["id"], set()
+        while above is not None and above not in nested and above not in seen:
+            seen.add(above)  # a damaged line may hold a cycle
+            above = parents.get(above)
+        if above in nested:
+            found[step["id"]] = nested[above]
+    return found
+
+
+def _agent_name(step: Fields) -> str:
+    return (step.get("agent") or {}).get("name") or str(step["name"])
+
+
+def _fail(facts: SpanFacts, fields: Fields) -> None:
+    if failed := failure(fields):
+        facts.status, facts.description = names.STATUS_ERROR, failed[1]
+        facts.attributes[names.ERROR_TYPE] = failed[0]
+
+
+def _about_agent(attributes: dict[str, Any], agent: Fields, usage: Fields | None) -> None:
+    if description := agent.get("description"):
+        attributes[names.AGENT_DESCRIPTION] = description
+    if usage:
+        # Caches and reasoning were taken off the internal agent span in 2026.
+        _usage(attributes, usage, names.USAGE[:2])
+
+
+def _about_turn(attributes: dict[str, Any], turn: Fields) -> None:
+    if number := turn.get("number"):
+        attributes[names.TURN_NUMBER] = number
+    if resumes := turn.get("resumes"):
+        attributes[names.TURN_RESUMES] = resumes
+    if tags := turn.get("tags"):
+        attributes[names.TAGS] = list(tags)
+    if metadata := turn.get("metadata"):
+        attributes[names.METADATA] = orjson.dumps(metadata).decode()
+
+
+def _about_models(attributes: dict[str, Any], turn: Fields) -> None:
+    """Finish reasons of the last model call, and the model where it was always the same one."""
+    models = [s.get("model") or {} for s in turn.get("steps", ()) if s["kind"] == "model"]
+    requested = {m.get("request_model") for m in models}
+    if len(requested) == 1 and (model := requested.pop()):
+        attributes[names.REQUEST_MODEL] = model
+    if models and (reasons := models[-1].get("finish_reasons")):
+        attributes[names.FINISH_REASONS] = list(reasons)
+    elif names.ERROR_TYPE in attributes:
+        attributes[names.FINISH_REASONS] = ["error"]
+    elif attributes[names.TURN_STATUS] == "ok":
+        attributes[names.FINISH_REASONS] = ["stop"]
+
+
+def _messages(facts: SpanFacts, fields: Fields, messages: Sequence[Fields]) -> None:
+    failed = facts.status == names.STATUS_ERROR
+    if given := input_messages(fields, messages):
+        facts.attributes[names.INPUT_MESSAGES] = given
+    if produced := output_messages(fields, messages, failed=failed):
+        facts.attributes[names.OUTPUT_MESSAGES] = produced
+
+
+def _overlay(attributes: dict[str, Any], fields: Fields) -> None:
+    if content := fields.get("input"):
+        attributes[names.INPUT_VALUE] = content.get("content", "")
+        attributes[names.INPUT_MIME_TYPE] = content.get("mime_type", "text/plain")
+    if content := fields.get("output"):
+        attributes[names.OUTPUT_VALUE] = content.get("content", "")
+        attributes[names.OUTPUT_MIME_TYPE] = content.get("mime_type", "text/plain")
+
+
+def _tool(facts: SpanFacts, step: Fields, turn: Fields, *, content: bool) -> None:
+    attributes, name = facts.attributes, step["name"]
+    facts.name = f"{names.EXECUTE_TOOL} {name}"
+    attributes[names.OPERATION_NAME] = names.EXECUTE_TOOL
+    attributes[names.TOOL_NAME] = name
+    if tool := step.get("tool"):
+        _copy(attributes, tool, _TOOL_FIELDS)
+    if not content:
+        return
+    if given := step.get("input"):
+        attributes[names.TOOL_ARGUMENTS] = object_json(given, "input")
+    if (result := step.get("output")) and facts.status != names.STATUS_ERROR:
+        attributes[names.TOOL_RESULT] = object_json(result, "result")
+    _overlay(attributes, step)
+    if session_id := turn.get("session_id"):
+        attributes[names.SESSION_ID] = session_id
+    if user_id := turn.get("user_id"):
+        attributes[names.USER_ID] = user_id
+
+
+def _model(facts: SpanFacts, step: Fields, turn: Fields, *, content: bool) -> None:
+    attributes, model = facts.attributes, step.get("model") or {}
+    operation = model.get("operation", names.CHAT)
+    requested = model.get("request_model")
+    facts.name = f"{operation} {requested}" if requested else operation
+    facts.kind = names.KIND_CLIENT
+    attributes[names.OPERATION_NAME] = operation
+    _copy(attributes, model, _MODEL_FIELDS)
+    _request(attributes, model.get("parameters") or {})
+    if reasons := model.get("finish_reasons"):
+        attributes[names.FINISH_REASONS] = list(reasons)
+    elif names.ERROR_TYPE in attributes:
+        attributes[names.FINISH_REASONS] = ["error"]
+    if usage := step.get("usage"):
+        _usage(attributes, usage, names.USAGE)
+    if (first := step.get("first_chunk_at")) is not None:
+        attributes[names.REQUEST_STREAM] = True
+        attributes[names.TIME_TO_FIRST_CHUNK] = (first - step["started_at"]) / 1e9
+    if content:
+        _messages(facts, step, turn.get("messages", ()))
+
+
+def _retrieval(facts: SpanFacts, step: Fields, _turn: Fields, *, content: bool) -> None:
+    attributes, name = facts.attributes, step["name"]
+    facts.name = f"{names.RETRIEVAL} {name}"
+    facts.kind = names.KIND_CLIENT
+    attributes[names.OPERATION_NAME] = names.RETRIEVAL
+    attributes[names.DATA_SOURCE_ID] = name
+    if not content:
+        return
+    if given := step.get("input"):
+        attributes[names.RETRIEVAL_QUERY] = given.get("content", "")
+    if found := step.get("output"):
+        attributes[names.RETRIEVAL_DOCUMENTS] = documents(found)
+
+
+def _agent(facts: SpanFacts, step: Fields, turn: Fields, *, content: bool) -> None:
+    attributes, name = facts.attributes, _agent_name(step)
+    facts.name = f"{names.INVOKE_AGENT} {name}"
+    attributes[names.OPERATION_NAME] = names.INVOKE_AGENT
+    attributes[names.AGENT_NAME] = name
+    _about_agent(attributes, step.get("agent") or {}, step.get("usage"))
+    if content:
+        _messages(facts, step, turn.get("messages", ()))
+
+
+def _copy(attributes: dict[str, Any], source: Fields, table: tuple[tuple[str, str], ...]) -> None:
+    for field, name in table:
+        if value := source.get(field):
+            attributes[name] = value
+
+
+def _usage(attributes: dict[str, Any], usage: Fields, table: Sequence[tuple[str, str]]) -> None:
+    for field, name in table:
+        if (count := usage.get(field)) is not None:
+            attributes[name] = count
+    if (cost := usage.get("cost_usd")) is not None:
+        attributes[names.COST_USD] = float(cost)
+
+
+def _request(attributes: dict[str, Any], parameters: Fields) -> None:
+    for key, value in parameters.items():
+        if key == "stream" and value is True:
+            attributes[names.REQUEST_STREAM] = True
+        elif found := names.REQUEST_PARAMETERS.get(key):
+            name, kind = found
+            if (typed := _typed(value, kind)) is not None and (name, typed) != _ONE_CHOICE:
+                attributes[name] = typed
+
+
+def _typed(value: Any, kind: type) -> Any:
+    """``value`` as the convention's type, None where it is of another."""
+    if kind is float and type(value) is int:
+        return float(value)
+    if kind is list:
+        items = [value] if isinstance(value, str) else value
+        sound = isinstance(items, list) and all(isinstance(item, str) for item in items)
+        return items if sound else None
+    return value if type(value) is kind else None
+
+
+_ONE_CHOICE = (names.CHOICE_COUNT, 1)
+_KINDS = {"tool": _tool, "model": _model, "retrieval": _retrieval, "agent": _agent}
+_TOOL_FIELDS = (
+    ("call_id", names.TOOL_CALL_ID),
+    ("type", names.TOOL_TYPE),
+    ("description", names.TOOL_DESCRIPTION),
+)
+_MODEL_FIELDS = (
+    ("provider", names.PROVIDER_NAME),
+    ("request_model", names.REQUEST_MODEL),
+    ("response_model", names.RESPONSE_MODEL),
+    ("response_id", names.RESPONSE_ID),
+)

@@ -1,0 +1,121 @@
+"""Content attributes: what went in and came out, as the JSON strings the conventions want.
+
+Source: https://github.com/open-telemetry/semantic-conventions-genai, input and output message,
+tool call and retrieval document schemas as of 2026-10. Spans carry them as JSON strings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import orjson
+
+__all__ = ["documents", "input_messages", "object_json", "output_messages"]
+
+Fields: TypeAlias = Mapping[str, Any]
+
+_dumps = orjson.dumps
+_USER = b'[{"role":"user","parts":['
+_ASSISTANT = b'[{"role":"assistant","parts":['
+_MODALITIES = ("image", "audio")
+_JSON = "application/json"
+_URI = ("http://", "https://", "data:", "s3://", "gs://", "file://")
+
+
+def input_messages(fields: Fields, messages: Sequence[Fields]) -> str | None:
+    """What a turn or step was given: the messages its ranges name, else its input as one."""
+    if ranges := fields.get("input_messages"):
+        return _dump([_with_parts(m) for m in _at(ranges, messages)])
+    if content := fields.get("input"):
+        return (_USER + _part(content) + b"]}]").decode()
+    return None
+
+
+def output_messages(fields: Fields, messages: Sequence[Fields], *, failed: bool) -> str | None:
+    """What a turn or step produced; every message carries its `finish_reason`."""
+    if ranges := fields.get("output_messages"):
+        found = _at(ranges, messages)
+        said = (fields.get("model") or {}).get("finish_reasons") or ()
+        told = [
+            _finished(m, said[i] if i < len(said) else None, failed=failed)
+            for i, m in enumerate(found)
+        ]
+        return _dump(_reasoned(told, fields.get("reasoning")))
+    content, reasoning = fields.get("output"), fields.get("reasoning")
+    if not content and not reasoning:
+        return None
+    parts = [_dumps({"type": "reasoning", "content": reasoning})] if reasoning else []
+    if content:
+        parts.append(_part(content))
+    reasons = (fields.get("model") or {}).get("finish_reasons")
+    reason = reasons[0] if reasons else "error" if failed else "stop"
+    end = b'],"finish_reason":' + _dumps(reason) + b"}]"
+    return (_ASSISTANT + b",".join(parts) + end).decode()
+
+
+def object_json(content: Fields, key: str) -> str:
+    """``content`` as a JSON object; what is none is wrapped as ``{key: …}``."""
+    text: str = content.get("content", "")
+    if content.get("mime_type") != _JSON:
+        return _dump({key: text})
+    if text.startswith("{") and text.endswith("}"):
+        return text
+    return _dump({key: _value(text)})
+
+
+def documents(content: Fields) -> str:
+    """What a retrieval found, as a list of documents."""
+    found = content.get("content", "")
+    if content.get("mime_type") == _JSON:
+        found = _value(found)
+    items = found if isinstance(found, list) else [found]
+    return _dump([item if isinstance(item, dict) else {"content": item} for item in items])
+
+
+def _at(ranges: Sequence[Sequence[int]], messages: Sequence[Fields]) -> list[Fields]:
+    return [m for start, end in ranges for m in messages[start:end]]
+
+
+def _with_parts(message: Fields) -> Fields:
+    return message if "parts" in message else {**message, "parts": []}
+
+
+def _finished(message: Fields, said: str | None, *, failed: bool) -> Fields:
+    if message.get("finish_reason") and "parts" in message:
+        return message
+    parts = message.get("parts") or []
+    calls = bool(parts) and parts[-1].get("type") == "tool_call"
+    reason = message.get("finish_reason") or said
+    reason = reason or ("error" if failed else "tool_call" if calls else "stop")
+    return {**message, "parts": parts, "finish_reason": reason}
+
+
+def _reasoned(messages: list[Fields], reasoning: str | None) -> list[Fields]:
+    """``messages`` with ``reasoning`` in front of the first, unless they show theirs already."""
+    if not reasoning or not messages:
+        return messages
+    if any(part.get("type") == "reasoning" for m in messages for part in m["parts"]):
+        return messages
+    first = messages[0]
+    parts = [{"type": "reasoning", "content": reasoning}, *first["parts"]]
+    return [{**first, "parts": parts}, *messages[1:]]
+
+
+def _part(content: Fields) -> bytes:
+    """``content`` as a JSON part; pasted, for a turn passes here four times."""
+    kind, text = content.get("type"), content.get("content", "")
+    if kind in _MODALITIES and text.startswith(_URI):
+        return _dumps({"type": "uri", "modality": kind, "uri": text})
+    return b'{"type":"text","content":' + _dumps(text) + b"}"
+
+
+def _value(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:  # cut by a size limit
+        return text
+
+
+def _dump(value: Any) -> str:
+    return _dumps(value).decode()

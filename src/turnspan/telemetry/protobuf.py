@@ -1,0 +1,182 @@
+"""The protobuf wire format, as much of it as attributes need.
+
+Source: https://protobuf.dev/programming-guides/encoding/ and opentelemetry-proto v1.9.0,
+common/v1/common.proto.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from struct import Struct
+from typing import Any
+
+from turnspan.telemetry import semconv as names
+
+__all__ = ["attributes", "delimited", "fields", "key_value", "text", "varint"]
+
+_TABLE = tuple(bytes((n,)) if n < 128 else bytes((n & 127 | 128, n >> 7)) for n in range(2048))
+_TABLE_SIZE = 2040  # a length and the tags before it still find their place in the table
+_VARINT, _DELIMITED = 0, 2
+_DOUBLE = Struct("<d").pack
+_INT64 = range(-(1 << 63), 1 << 63)
+_KEYS: dict[str, tuple[bytes, int]] = {}
+_MAX_KEYS = 4096
+_PAIRS: dict[tuple[str, str], bytes] = {}
+_MAX_PAIRS = 4096
+_PAIR_CHARS = 256
+# What says the same on span after span; ids and content do not.
+_RECURRING = frozenset(
+    (
+        names.AGENT_NAME,
+        names.CONVERSATION_ID,
+        names.INPUT_MIME_TYPE,
+        names.OPERATION_NAME,
+        names.OUTPUT_MIME_TYPE,
+        names.PROVIDER_NAME,
+        names.REQUEST_MODEL,
+        names.RESPONSE_MODEL,
+        names.SESSION_ID,
+        names.TOOL_DESCRIPTION,
+        names.TOOL_NAME,
+        names.TOOL_TYPE,
+        names.TURN_STATUS,
+        names.USER_ID,
+    )
+)
+
+
+def varint(number: int) -> bytes:
+    """``number`` (at least 0) in base 128, low digits first."""
+    if number < len(_TABLE):
+        return _TABLE[number]
+    digits = bytearray()
+    while number > 127:
+        digits.append(number & 127 | 128)
+        number >>= 7
+    digits.append(number)
+    return bytes(digits)
+
+
+def delimited(tag: bytes, payload: bytes) -> bytes:
+    """A field of known length: message, string or bytes."""
+    return tag + varint(len(payload)) + payload
+
+
+def text(tag: bytes, value: str) -> bytes:
+    """A string field; an empty one is left out, as proto3 does with defaults."""
+    return delimited(tag, value.encode()) if value else b""
+
+
+def attributes(tag: bytes, pairs: dict[str, Any], parts: list[bytes]) -> None:
+    """Append each of ``pairs`` to ``parts`` as a `KeyValue` field under ``tag``.
+
+    Every turn passes here some thirty times, hence the kept encodings and the table.
+    """
+    for key, value in pairs.items():
+        if type(value) is str:
+            if key in _RECURRING and len(value) <= _PAIR_CHARS:
+                encoded = _PAIRS.get((key, value)) or _remember(key, value, value)
+                parts += (tag, encoded)
+                continue
+            data = value.encode()
+            size = len(data)
+            if size < _TABLE_SIZE:
+                name, name_size = _KEYS.get(key) or _key(key)
+                length = _TABLE[size]
+                size += 1 + len(length)
+                inner = _TABLE[size]
+                outer = varint(name_size + len(inner) + size)
+                parts += (tag, outer, name, inner, b"\x0a", length, data)
+                continue
+        elif type(value) is int and 0 <= value < _TABLE_SIZE:
+            name, name_size = _KEYS.get(key) or _key(key)
+            number = _TABLE[value]
+            inner = _TABLE[1 + len(number)]
+            parts += (tag, varint(name_size + 2 + len(number)), name, inner, b"\x18", number)
+            continue
+        elif key == names.FINISH_REASONS and type(value) is list and len(value) == 1:
+            encoded = _PAIRS.get((key, value[0])) or _remember(key, value, value[0])
+            parts += (tag, encoded)
+            continue
+        pair = key_value(key, value)
+        parts += (tag, varint(len(pair)), pair)
+
+
+def key_value(key: str, value: Any) -> bytes:
+    """One `KeyValue` message."""
+    payload = _any_value(value)
+    return (_KEYS.get(key) or _key(key))[0] + varint(len(payload)) + payload
+
+
+def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """Number and value of each field of ``message``: integers, and bytes of known length.
+
+    Raises:
+        ValueError: the bytes are no message, or hold a field of another wire type.
+    """
+    place = 0
+    while place < len(message):
+        tag, place = _read_varint(message, place)
+        number, place = _read_varint(message, place)
+        if tag & 7 == _VARINT:
+            yield tag >> 3, number
+        elif tag & 7 == _DELIMITED and place + number <= len(message):
+            yield tag >> 3, message[place : place + number]
+            place += number
+        else:
+            raise ValueError(f"no field of a known kind at byte {place}")
+
+
+def _read_varint(message: bytes, place: int) -> tuple[int, int]:
+    number = shift = 0
+    while place < len(message) and shift < 64:  # ten bytes at most
+        digit = message[place]
+        number |= (digit & 127) << shift
+        place, shift = place + 1, shift + 7
+        if digit < 128:
+            return number, place
+    raise ValueError(f"a number is cut off at byte {place}")
+
+
+def _any_value(value: Any) -> bytes:
+    """An `AnyValue` message; integers beyond 64 bits become text."""
+    kind = type(value)
+    if kind is str:
+        return delimited(b"\x0a", value.encode())
+    if kind is bool:
+        return b"\x10\x01" if value else b"\x10\x00"
+    if kind is int:
+        if value not in _INT64:
+            return delimited(b"\x0a", str(value).encode())
+        return b"\x18" + varint(value & 0xFFFFFFFFFFFFFFFF)
+    if kind is float:
+        return b"\x21" + _DOUBLE(value)
+    if kind is list:
+        return delimited(b"\x2a", b"".join([delimited(b"\x0a", _any_value(v)) for v in value]))
+    if kind is dict:
+        return delimited(
+            b"\x32", b"".join([delimited(b"\x0a", key_value(k, v)) for k, v in value.items()])
+        )
+    if value is None:
+        return b""
+    raise TypeError(f"no attribute value: {kind.__name__}")
+
+
+def _key(key: str) -> tuple[bytes, int]:
+    """The key's field and the tag of the value after it, and how long both are."""
+    encoded = delimited(b"\x0a", key.encode()) + b"\x12"
+    if len(_KEYS) >= _MAX_KEYS:
+        _KEYS.clear()
+    _KEYS[key] = encoded, len(encoded)
+    return encoded, len(encoded)
+
+
+def _remember(key: str, value: Any, told_by: str) -> bytes:
+    """The `KeyValue` message with its length in front, kept for the next span."""
+    pair = key_value(key, value)
+    encoded = varint(len(pair)) + pair
+    if len(encoded) < _TABLE_SIZE:
+        if len(_PAIRS) >= _MAX_PAIRS:
+            _PAIRS.clear()
+        _PAIRS[key, told_by] = encoded
+    return encoded

@@ -1,0 +1,239 @@
+"""What is on the spans of a turn."""
+
+import json
+
+import pytest
+
+from turnspan.telemetry.attributes import (
+    SpanFacts,
+    agents_of_steps,
+    step_facts,
+    turn_facts,
+    with_notes,
+)
+
+
+def test_the_root_says_who_was_asked_what_and_answered_what(wire, conforms):
+    """The root span carries identity, totals, messages and the overlay for other tools."""
+    facts = turn_facts(wire(tags=["beta"], metadata={"plan": "pro"}), content=True)
+
+    assert facts == SpanFacts(
+        name="invoke_agent support",
+        kind=1,
+        attributes={
+            "gen_ai.operation.name": "invoke_agent",
+            "gen_ai.agent.name": "support",
+            "turnspan.turn.id": "turn_abcdefghijkl",
+            "turnspan.turn.status": "ok",
+            "gen_ai.conversation.id": "session-1",
+            "gen_ai.agent.description": "Answers questions.",
+            "gen_ai.usage.input_tokens": 40,
+            "gen_ai.usage.output_tokens": 12,
+            "turnspan.usage.cost_usd": 0.5,
+            "turnspan.turn.number": 2,
+            "turnspan.tags": ["beta"],
+            "turnspan.metadata": '{"plan":"pro"}',
+            "gen_ai.request.model": "gpt-5",
+            "gen_ai.response.finish_reasons": ["tool_call"],
+            "gen_ai.input.messages": '[{"role":"user","parts":'
+            '[{"type":"text","content":"Weather in Paris?"}]}]',
+            "gen_ai.output.messages": '[{"role":"assistant","parts":'
+            '[{"type":"text","content":"Rain."}],"finish_reason":"stop"}]',
+            "input.value": "Weather in Paris?",
+            "input.mime_type": "text/plain",
+            "output.value": "Rain.",
+            "output.mime_type": "text/plain",
+            "session.id": "session-1",
+            "user.id": "user-7",
+        },
+    )
+    assert conforms(facts.attributes) == ["gen_ai.input.messages", "gen_ai.output.messages"]
+
+
+def test_a_model_step_is_a_client_span_with_its_messages_expanded(wire, steps, conforms):
+    """A chat span names model, parameters, usage, and the messages its ranges point at."""
+    facts = step_facts(steps.model(), wire(), agent="support", content=True)
+    messages = json.loads(facts.attributes.pop("gen_ai.output.messages"))
+    given = json.loads(facts.attributes.pop("gen_ai.input.messages"))
+
+    assert (facts.name, facts.kind, facts.status) == ("chat gpt-5", 3, 0)
+    assert facts.attributes == {
+        "gen_ai.agent.name": "support",
+        "gen_ai.conversation.id": "session-1",
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "gpt-5",
+        "gen_ai.response.model": "gpt-5-2026",
+        "gen_ai.response.id": "resp_1",
+        "gen_ai.request.temperature": 0.0,
+        "gen_ai.request.max_tokens": 50,
+        "gen_ai.request.stop_sequences": ["END"],
+        "gen_ai.response.finish_reasons": ["tool_call"],
+        "gen_ai.usage.input_tokens": 40,
+        "gen_ai.usage.output_tokens": 12,
+        "gen_ai.usage.cache_read.input_tokens": 8,
+        "gen_ai.usage.cache_write.input_tokens": 4,
+        "gen_ai.usage.reasoning.output_tokens": 5,
+    }
+    assert given == wire()["messages"][:1]
+    assert messages == [{**wire()["messages"][1], "finish_reason": "tool_call"}]
+    assert conforms(step_facts(steps.model(), wire(), agent="a", content=True).attributes)
+
+
+def test_a_tool_step_carries_arguments_result_and_the_overlay(wire, steps, conforms):
+    """A result that is no JSON object is wrapped as one; the overlay keeps it as it was."""
+    facts = step_facts(steps.tool(), wire(), agent="support", content=True)
+
+    assert facts == SpanFacts(
+        name="execute_tool weather",
+        kind=1,
+        attributes={
+            "gen_ai.agent.name": "support",
+            "gen_ai.conversation.id": "session-1",
+            "gen_ai.operation.name": "execute_tool",
+            "gen_ai.tool.name": "weather",
+            "gen_ai.tool.call.id": "call_1",
+            "gen_ai.tool.type": "function",
+            "gen_ai.tool.description": "Current weather",
+            "gen_ai.tool.call.arguments": '{"city":"Paris"}',
+            "gen_ai.tool.call.result": '{"result":"rain"}',
+            "input.value": '{"city":"Paris"}',
+            "input.mime_type": "application/json",
+            "output.value": "rain",
+            "output.mime_type": "text/plain",
+            "session.id": "session-1",
+            "user.id": "user-7",
+        },
+    )
+    assert conforms(facts.attributes) == ["gen_ai.tool.call.arguments", "gen_ai.tool.call.result"]
+
+
+def test_without_content_nothing_that_was_said_is_on_a_span(wire, steps):
+    """Neither content attributes nor the overlay are there when content is switched off."""
+    spans = [
+        turn_facts(wire(), content=False),
+        step_facts(steps.model(), wire(), agent="a", content=False),
+        step_facts(steps.tool(), wire(), agent="a", content=False),
+        step_facts(steps.tool(kind="retrieval"), wire(), agent="a", content=False),
+    ]
+
+    said = ("messages", "arguments", "result", ".value", "mime_type", "query", "documents")
+    keys = [key for facts in spans for key in facts.attributes]
+    assert not [key for key in keys if key.endswith(said) or key in {"session.id", "user.id"}]
+    assert len(keys) > 30
+
+
+@pytest.mark.parametrize("content", ['[{"id":"7","score":0.5}]', '["a","b"]', "plain", '{"cut":'])
+def test_what_a_retrieval_found_is_a_list_of_documents(content, wire, steps, conforms):
+    """Documents conform whatever the function returned."""
+    output = {"content": content, "mime_type": "application/json"}
+    step = steps.tool(kind="retrieval", name="kb", input={"content": "who?"}, output=output)
+    facts = step_facts(step, wire(), agent="a", content=True)
+
+    assert (facts.name, facts.kind) == ("retrieval kb", 3)
+    assert facts.attributes["gen_ai.data_source.id"] == "kb"
+    assert facts.attributes["gen_ai.retrieval.query.text"] == "who?"
+    assert conforms(facts.attributes) == ["gen_ai.retrieval.documents"]
+
+
+def test_a_plain_step_keeps_its_name_and_claims_no_operation(wire, steps):
+    """A step of no GenAI kind is an internal span of that name."""
+    facts = step_facts(steps.tool(kind="step", name="plan"), wire(), agent="a", content=True)
+
+    expected = {"gen_ai.agent.name": "a", "gen_ai.conversation.id": "session-1"}
+    assert facts == SpanFacts("plan", 1, expected)
+
+
+def test_steps_under_a_nested_agent_name_that_agent(wire, steps):
+    """The agent of a step is the nearest one above it; a cycle of parents ends."""
+    nested = steps.tool(id="1" * 16, kind="agent", name="fn", agent={"name": "helper"})
+    inner = steps.tool(id="2" * 16, parent_id="1" * 16)
+    deep = steps.model(id="3" * 16, parent_id="2" * 16)
+    cyclic = steps.tool(id="4" * 16, parent_id="4" * 16)
+    turn = wire(steps=[deep, inner, nested, cyclic, steps.tool()])
+
+    facts = step_facts(nested, turn, agent="helper", content=True)
+    assert agents_of_steps(turn) == dict.fromkeys(("1" * 16, "2" * 16, "3" * 16), "helper")
+    assert agents_of_steps(wire()) == {}
+    assert facts.name == "invoke_agent helper"
+    assert facts.attributes["gen_ai.agent.name"] == "helper"
+
+
+@pytest.mark.parametrize(
+    "fields, error_type, message",
+    [
+        ({"status": "error", "error": {"type": "ValueError", "message": "no"}}, "ValueError", "no"),
+        ({"status": "error"}, "_OTHER", ""),
+        ({"status": "interrupted"}, "interrupted", ""),
+        ({"status": "cancelled", "error": {"type": "TimeoutError"}}, "TimeoutError", ""),
+    ],
+)
+def test_what_failed_has_an_error_type_and_its_message(fields, error_type, message, wire):
+    """Status and error.type say that the turn failed, and its answer says so too."""
+    facts = turn_facts(wire(steps=None, **fields), content=True)
+
+    output = json.loads(facts.attributes["gen_ai.output.messages"])
+    assert (facts.status, facts.description) == (2, message)
+    assert facts.attributes["error.type"] == error_type
+    assert facts.attributes["gen_ai.response.finish_reasons"] == ["error"]
+    assert [m["finish_reason"] for m in output] == ["error"]
+
+
+@pytest.mark.parametrize("status", ["ok", "paused", "abandoned", "cancelled"])
+def test_what_merely_stopped_is_no_error(status, wire):
+    """Waiting for a person, or being left by one, is not a failure."""
+    facts = turn_facts(wire(status=status), content=True)
+
+    assert (facts.status, "error.type" in facts.attributes) == (0, False)
+    assert facts.attributes["turnspan.turn.status"] == status
+
+
+def test_reasoning_comes_before_the_answer_once(wire, steps):
+    """Reasoning kept beside the messages becomes a part; one that is there is not repeated."""
+    root = turn_facts(wire(reasoning="I know."), content=True)
+    model = step_facts(steps.model(reasoning="Look it up."), wire(), agent="a", content=True)
+    plain = {"role": "assistant", "parts": [{"type": "text", "content": "Rain."}]}
+    turn = wire(messages=[plain, plain])
+    added = step_facts(steps.model(reasoning="Hm."), turn, agent="a", content=True)
+
+    def parts(facts):
+        [message] = json.loads(facts.attributes["gen_ai.output.messages"])
+        return [(part["type"], part.get("content")) for part in message["parts"]]
+
+    assert parts(root) == [("reasoning", "I know."), ("text", "Rain.")]
+    assert parts(model) == [("reasoning", "Look it up."), ("tool_call", None)]
+    assert parts(added) == [("reasoning", "Hm."), ("text", "Rain.")]
+
+
+def test_a_message_without_parts_or_reason_still_conforms(wire, steps, conforms):
+    """Fields that were left out for being empty come back where a schema wants them."""
+    turn = wire(messages=[{"role": "user"}, {"role": "assistant"}])
+    step = steps.model(model={"request_model": "m"})
+    facts = step_facts(step, turn, agent="a", content=True)
+
+    assert conforms(facts.attributes) == ["gen_ai.input.messages", "gen_ai.output.messages"]
+    assert json.loads(facts.attributes["gen_ai.output.messages"]) == [
+        {"role": "assistant", "parts": [], "finish_reason": "stop"}
+    ]
+
+
+def test_time_to_the_first_chunk_is_in_seconds(wire, steps):
+    """A stream says that it was one, and how long its first chunk took."""
+    step = steps.model()
+    step["first_chunk_at"] = step["started_at"] + 250_000_000
+    facts = step_facts(step, wire(), agent="a", content=False)
+
+    assert facts.attributes["gen_ai.response.time_to_first_chunk"] == 0.25
+    assert facts.attributes["gen_ai.request.stream"] is True
+
+
+def test_what_other_code_left_on_the_span_wins():
+    """Name, attributes and a final status of somebody else are what comes out."""
+    ours = SpanFacts("ours", 1, {"a": 1, "b": 2}, 2, "failed")
+    notes = {"name": "theirs", "attributes": {"b": 3, "c": 4}, "status": "ok"}
+    unset = SpanFacts("ours", 1, {})
+
+    assert with_notes(ours, notes) == SpanFacts("theirs", 1, {"a": 1, "b": 3, "c": 4}, 1)
+    assert with_notes(unset, {"status": "error", "status_description": "bad"}) == SpanFacts(
+        "ours", 1, {}, 2, "bad"
+    )
