@@ -1,0 +1,95 @@
+# The workshop. Everything happens inside this checkout: needs Python 3.11 or newer, make and git.
+# PYTHON=/path/to/python3 chooses another interpreter than the first that tools/find-python finds.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard integrations/*/pyproject.toml))
+PROJECTS := pyproject.toml $(wildcard integrations/*/pyproject.toml)
+OTHERS := 3.12 3.13
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help demo test test-all others lint imports types docs bench coverage lowest clean
+
+help:  ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+demo: $(VENV)/.runtime  ## See an agent's conversation recorded as turns
+	@$(BIN)/turnspan demo
+
+test: $(VENV)/.workshop lint imports types  ## Check everything: style, floors, types, tests
+	$(BIN)/python -m pytest -q
+
+test-all: test others lowest  ## The same, then the tests on other Pythons and lowest versions
+
+others: $(addprefix test-,$(OTHERS))  ## The tests on each further Python that is found here
+
+lint: $(VENV)/.workshop  ## Style and formatting
+	$(BIN)/ruff check --quiet
+	$(BIN)/ruff format --check --quiet
+
+imports: $(VENV)/.workshop  ## The floors of the house: imports run one way
+	@$(BIN)/lint-imports > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
+
+types: $(VENV)/.workshop  ## Types, as we see them and as a user's checker does
+	$(BIN)/mypy --no-error-summary
+	$(BIN)/python tools/typed.py turnspan
+
+docs: $(VENV)/.workshop  ## Write the generated pages again
+	$(BIN)/python docs/generate.py
+
+bench: $(VENV)/.workshop  ## What recording costs, beside two hand-written OpenTelemetry spans
+	$(BIN)/python benchmarks/overhead.py
+
+coverage: $(VENV)/.workshop  ## Which lines and branches the tests reach
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+lowest: .venv-lowest/.workshop  ## The tests with the lowest versions that pyproject.toml allows
+	.venv-lowest/bin/python -m pytest -q tests
+
+clean:  ## Remove what was made; recorded turns stay
+	rm -rf .venv .venv-* dist .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests tools docs integrations examples benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+# --- environments: a stamp is as old as the last install into it ----------------------------
+
+$(VENV)/.made:
+	@sh tools/make-venv $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.made pyproject.toml integrations/langchain/pyproject.toml
+	@echo "installing turnspan and its LangChain plugin into $(VENV)"
+	@$(PIP) install --quiet -e . -e integrations/langchain
+	@touch $@
+
+$(VENV)/.workshop: $(VENV)/.made $(PROJECTS)
+	@echo "installing turnspan, its plugins and the workshop's tools into $(VENV)"
+	@$(PIP) install --quiet -e '.[otlp]' $(addprefix -e ,$(PLUGINS)) --group dev
+	@touch $@
+
+.PHONY: $(addprefix test-,$(OTHERS))
+$(addprefix test-,$(OTHERS)): test-%:
+	@if sh tools/find-python $* >/dev/null; then \
+	  $(MAKE) --no-print-directory .venv-$*/.workshop && .venv-$*/bin/python -m pytest -q; \
+	else echo "Python $*: not on this machine, nothing tested on it"; fi
+
+.venv-3.%/.workshop: $(PROJECTS)
+	@sh tools/make-venv .venv-3.$* 3.$*
+	@.venv-3.$*/bin/python -m pip install --quiet -e '.[otlp]' $(addprefix -e ,$(PLUGINS)) --group test
+	@touch $@
+
+# Plugins stay away: what a framework demands of pydantic or httpx is its own lowest.
+.venv-lowest/.workshop: pyproject.toml
+	@sh tools/make-venv .venv-lowest
+	@.venv-lowest/bin/python -m pip install --quiet uv
+	@.venv-lowest/bin/uv pip compile --quiet --no-header --resolution lowest-direct --extra otlp \
+	  --python .venv-lowest/bin/python --output-file .venv-lowest/lowest.txt pyproject.toml
+	@cat .venv-lowest/lowest.txt
+	@.venv-lowest/bin/python -m pip install --quiet -r .venv-lowest/lowest.txt -e . --group test
+	@touch $@
