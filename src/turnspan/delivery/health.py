@@ -64,6 +64,8 @@ class Health:
     """By reason."""
     oldest_unsent_age_s: float | None = None
     exporters: Mapping[str, ExporterHealth] = field(default_factory=dict)
+    problem: str | None = None
+    """Why recording is off, where configuration from the environment failed."""
 
     @classmethod
     def gathered(

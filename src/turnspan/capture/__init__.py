@@ -1,0 +1,1 @@
+"""User code → records: decorators, handles, contexts, and the recorder under them."""

@@ -1,0 +1,88 @@
+"""A turn around a block of code that has no function to decorate."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from turnspan.capture.active import active
+from turnspan.capture.contents import set_input
+from turnspan.capture.context import current_draft
+from turnspan.capture.drafts import Draft, TurnDraft
+from turnspan.capture.handles import OpenTurn
+from turnspan.capture.recorder import Recorder
+
+__all__ = ["turn"]
+
+
+class turn:  # noqa: N801  # a context manager that reads as a noun at the call site
+    """Record the block as one turn of ``agent``; sync or async, once per instance at a time.
+
+    Inside another turn the block is a step of it, and the handle is that of the outer turn's
+    nested agent: what is set on it is set on the step.
+    """
+
+    __slots__ = ("_agent", "_draft", "_input")
+
+    def __init__(self, *, agent: str | None = None, input: object = None) -> None:  # noqa: A002
+        self._agent = agent or "agent"
+        self._input = input
+        self._draft: Draft | None = None
+
+    def __enter__(self) -> OpenTurn:
+        recorder = active.recorder or active.awaken()
+        if recorder is not None:
+            self._draft = _opened(recorder, self._agent, self._input)
+        return OpenTurn(self._draft)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        draft, self._draft = self._draft, None
+        if draft is None:
+            return
+        if error is not None:
+            draft.recorder.fail(draft, error)
+        else:
+            _closed(draft)
+
+    async def __aenter__(self) -> OpenTurn:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
+
+def _opened(recorder: Recorder, agent: str, value: object) -> Draft | None:
+    draft: Draft | None = None
+    try:
+        parent = current_draft.get()
+        if parent is None or parent.turn.ended:
+            draft = recorder.open_turn({"name": agent})
+        else:
+            draft = recorder.open_step(parent, "agent", agent)
+        if value is not None:
+            set_input(recorder, draft, value)
+        if isinstance(draft, TurnDraft):
+            recorder.announce(draft)
+    except Exception as exc:
+        recorder.failed("a turn could not be opened", exc)
+        if draft is not None:
+            recorder.abandon(draft)
+        return None
+    return draft
+
+
+def _closed(draft: Draft) -> None:
+    try:
+        draft.recorder.close(draft)
+    except Exception as exc:
+        draft.recorder.failed("a turn was lost", exc)
+        draft.recorder.abandon(draft)

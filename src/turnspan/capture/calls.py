@@ -1,0 +1,105 @@
+"""A decorated callable as the recorder knows it, and how a call of it becomes content."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from turnspan.capture.parts import looks_like_message
+
+__all__ = ["Call", "Parameters"]
+
+_ITSELF = ("self", "cls")
+
+
+class Parameters:
+    """The names behind the arguments of a call. `self` and `cls` are not among them."""
+
+    __slots__ = ("names", "one", "rest", "skipped")
+
+    def __init__(self, names: tuple[str, ...] = (), skipped: int = 0, rest: str = "args") -> None:
+        self.names = names
+        self.skipped = skipped
+        self.rest = rest
+        self.one = skipped + 1  # so many positional arguments are a call with a single one
+
+    @classmethod
+    def of(cls, fn: Callable[..., Any]) -> Parameters:
+        """Read from the signature; none where a callable has no readable one."""
+        try:
+            found = list(inspect.signature(fn).parameters.values())
+        except (TypeError, ValueError):
+            return cls()
+        kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        names = [p.name for p in found if p.kind in kinds]
+        skipped = 1 if names and names[0] in _ITSELF and not isinstance(fn, partial) else 0
+        rest = next((p.name for p in found if p.kind is p.VAR_POSITIONAL), "args")
+        return cls(tuple(names[skipped:]), skipped, rest)
+
+    def named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of one call by parameter name."""
+        names = self.names
+        if self.skipped:
+            args = args[self.skipped :]
+        named = dict(zip(names, args))  # noqa: B905  # strict= would cost the caller
+        if len(args) > len(names):
+            named[self.rest] = args[len(names) :]
+        if kwargs:
+            named.update(kwargs)
+        return named
+
+
+class Call:
+    """One decorated callable: what it is called, what kind it is, what is known beforehand.
+
+    ``known`` goes onto every step as it is, in wire shape; ``agent`` is who acts.
+    """
+
+    __slots__ = (
+        "agent",
+        "kind",
+        "known",
+        "name",
+        "output_type",
+        "parameters",
+        "reasoning",
+        "state",
+    )
+
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        parameters: Parameters,
+        known: Mapping[str, Any],
+        *,
+        state: Callable[[], Any] | None = None,
+        reasoning: Callable[[Any], str | None] | None = None,
+    ) -> None:
+        self.kind = kind
+        self.name = name
+        self.parameters = parameters
+        self.known = known
+        self.agent = known.get("agent") or {"name": name}
+        self.state = state
+        self.reasoning = reasoning
+        self.output_type = "tool_result" if kind == "tool" else "text"
+
+
+def messages_in(named: Mapping[str, Any]) -> str | None:
+    """The name of the argument that is a list of messages, where there is one."""
+    for name in ("messages", "input", "prompt"):
+        if _is_messages(named.get(name)):
+            return name
+    if len(named) == 1:
+        ((name, value),) = named.items()
+        return name if _is_messages(value) else None
+    return None
+
+
+def _is_messages(value: object) -> bool:
+    if type(value) is not list and type(value) is not tuple:
+        return False
+    return bool(value) and looks_like_message(value[-1])

@@ -1,0 +1,210 @@
+"""What goes into a draft: arguments as input, results as output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from turnspan.capture.calls import Call, messages_in
+from turnspan.capture.conversation import Conversation, Ranges
+from turnspan.capture.drafts import Draft, Fields, TurnDraft
+from turnspan.capture.parts import looks_like_message, reasoning_of, text_of
+from turnspan.capture.replies import Reply, read_reply
+from turnspan.capture.values import cut_text, encodable, quick_json, to_json
+
+if TYPE_CHECKING:
+    from turnspan.capture.recorder import Recorder
+
+__all__ = ["put_input", "put_output", "put_state", "set_input", "set_output"]
+
+JSON = "application/json"
+_PARAMETERS = frozenset({int, float, bool})
+_MODEL_NAMES = ("model", "model_name", "model_id")
+
+
+def put_input(
+    recorder: Recorder, draft: Draft, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    """Keep the arguments of one call as the input of ``draft``."""
+    if not recorder.content:
+        return
+    kind = call.kind
+    if kind == "tool":
+        named = call.parameters.named(args, kwargs)
+        if (text := quick_json(named, recorder.max_bytes)) is not None:
+            draft.fields["input"] = {"type": "tool_call", "content": text, "mime_type": JSON}
+            draft.turn.size += len(text)
+        else:
+            _put_json(recorder, draft, "input", named)
+    elif len(args) == call.parameters.one and type(text := args[-1]) is str and not kwargs:
+        if len(text) <= recorder.short_chars and text.isascii():
+            draft.fields["input"] = {"type": "text", "content": text}
+            draft.turn.size += len(text)
+        else:
+            _put_text(recorder, draft, "input", text)
+    else:
+        _put_arguments(recorder, draft, kind, call.parameters.named(args, kwargs))
+
+
+def put_output(recorder: Recorder, draft: Draft, call: Call, result: object) -> None:
+    """Keep what a call returned as the output of ``draft``."""
+    kind = type(result)
+    if kind is str and len(result) <= recorder.short_chars and result.isascii():  # type: ignore[attr-defined,arg-type]  # a str
+        if recorder.content:
+            draft.fields["output"] = {"type": call.output_type, "content": result}
+            draft.turn.size += len(result)  # type: ignore[arg-type]
+    elif (
+        kind is dict
+        and call.kind != "model"
+        and recorder.content
+        and (text := quick_json(result, recorder.max_bytes)) is not None
+    ):
+        draft.fields["output"] = {"type": call.output_type, "content": text, "mime_type": JSON}
+        draft.turn.size += len(text)
+    else:
+        _put_result(recorder, draft, call, result)
+    if call.reasoning is not None and recorder.content:
+        _put_reasoning(recorder, draft, call.reasoning, result)
+
+
+def _put_arguments(recorder: Recorder, draft: Draft, kind: str, named: dict[str, Any]) -> None:
+    if kind == "model":
+        _put_model_arguments(draft, named)
+    if (name := messages_in(named)) is not None:
+        _put_messages(recorder, draft, named.pop(name))
+    elif len(named) == 1 and type(only := next(iter(named.values()))) is str:
+        _put_text(recorder, draft, "input", only)
+    elif named:
+        _put_json(recorder, draft, "input", named)
+
+
+def _put_result(recorder: Recorder, draft: Draft, call: Call, result: object) -> None:
+    reply = read_reply(result, recorder.limits) if call.kind == "model" else None
+    if reply is not None:
+        _put_reply(recorder, draft, reply)
+    elif result is not None:
+        _put(recorder, draft, "output", result)
+
+
+def put_state(recorder: Recorder, turn: TurnDraft, state: Callable[[], Any], where: str) -> None:
+    """Keep what ``state`` answers as `state_before` or `state_after` of ``turn``."""
+    if not recorder.content:
+        return
+    try:
+        turn.fields[where] = recorder.json(state())
+    except Exception as exc:
+        recorder.failed(f"the callable given as state= failed for {where}", exc)
+        turn.cut(where, "the callable given as state= failed")
+
+
+def set_input(recorder: Recorder, draft: Draft, value: object) -> None:
+    """Keep ``value`` as the input of ``draft``: text, messages, or JSON."""
+    if type(value) is list and value and looks_like_message(value[-1]):
+        _put_messages(recorder, draft, value)
+    elif value is not None:
+        _put(recorder, draft, "input", value)
+
+
+def set_output(recorder: Recorder, draft: Draft, value: object) -> None:
+    """Keep ``value`` as the output of ``draft``: text or JSON. None is no output."""
+    if value is not None:
+        _put(recorder, draft, "output", value)
+
+
+def _put(recorder: Recorder, draft: Draft, where: str, value: object) -> None:
+    if type(value) is str:
+        _put_text(recorder, draft, where, value)
+    elif type(value) is not dict and (reply := read_reply(value, recorder.limits)):
+        _put_text(recorder, draft, where, text_of(reply.message))
+    else:
+        _put_json(recorder, draft, where, value)
+
+
+def _put_text(recorder: Recorder, draft: Draft, where: str, text: str) -> None:
+    if not recorder.content:
+        return
+    if len(text) > recorder.short_chars:
+        text = _shortened(recorder, draft, where, text)
+    if not text.isascii():
+        text = encodable(text)
+    draft.put(where, text)
+
+
+def _shortened(recorder: Recorder, draft: Draft, where: str, text: str) -> str:
+    kept, size = cut_text(text, recorder.limits.max_bytes)
+    if size is not None:
+        draft.turn.cut(_path(draft, where), f"over {recorder.limits.max_bytes} bytes", size)
+    return kept
+
+
+def _put_json(recorder: Recorder, draft: Draft, where: str, value: object) -> None:
+    if not recorder.content:
+        return
+    text = quick_json(value, recorder.limits.max_bytes)
+    if text is None:
+        written = to_json(value, recorder.limits)
+        text = written.text
+        if written.cut is not None:
+            draft.turn.cut(_path(draft, where), written.cut, written.size_bytes)
+    draft.put(where, text, JSON)
+
+
+def _put_messages(recorder: Recorder, draft: Draft, messages: Any) -> None:
+    if not recorder.content:
+        return
+    conversation = recorder.conversation(draft.turn)
+    ranges = conversation.given(messages)
+    draft.fields["input_messages"] = ranges
+    if draft.kind != "model":
+        _put_last_text(recorder, draft, conversation, ranges)
+
+
+def _put_last_text(
+    recorder: Recorder, draft: Draft, conversation: Conversation, ranges: Ranges
+) -> None:
+    """An agent shows what the user said last; the whole history stands in the messages."""
+    for start, end in reversed(ranges):
+        for message in reversed(conversation.messages[start:end]):
+            if message["role"] == "user":
+                _put_text(recorder, draft, "input", text_of(message))
+                return
+
+
+def _put_model_arguments(draft: Draft, named: dict[str, Any]) -> None:
+    """The model's name and plain parameters, which are no part of the input."""
+    model: Fields = {}
+    for name in _MODEL_NAMES:
+        if type(named.get(name)) is str:
+            model["request_model"] = named.pop(name)
+    parameters = [name for name, value in named.items() if type(value) in _PARAMETERS]
+    if parameters:
+        model["parameters"] = {name: named.pop(name) for name in parameters}
+    draft.merge("model", model)
+
+
+def _put_reply(recorder: Recorder, draft: Draft, reply: Reply) -> None:
+    draft.merge("usage", {**reply.usage, **draft.fields.get("usage", {})})
+    draft.merge("model", {**reply.model, **draft.fields.get("model", {})})
+    if not recorder.content:
+        return
+    if thought := reasoning_of(reply.message):
+        draft.add_text("reasoning", thought)
+    produced = recorder.conversation(draft.turn).produced(reply.message, *reply.origin)
+    draft.fields["output_messages"] = produced
+    if text := text_of(reply.message):
+        _put_text(recorder, draft, "output", text)
+
+
+def _put_reasoning(
+    recorder: Recorder, draft: Draft, explain: Callable[[Any], str | None], result: object
+) -> None:
+    try:
+        if thought := explain(result):
+            draft.add_text("reasoning", encodable(thought))
+    except Exception as exc:
+        recorder.failed("the callable given as reasoning= failed", exc)
+        draft.turn.cut(_path(draft, "reasoning"), "the callable given as reasoning= failed")
+
+
+def _path(draft: Draft, where: str) -> str:
+    return where if isinstance(draft, TurnDraft) else f"steps/{draft.id}/{where}"

@@ -1,0 +1,142 @@
+"""What is being recorded here and now, and how it travels into threads."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar, Token, copy_context
+from dataclasses import dataclass, field
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from turnspan.errors import CaptureError
+from turnspan.notices import say
+
+if TYPE_CHECKING:
+    from turnspan.capture.drafts import Draft
+
+__all__ = ["Session", "carry", "current_draft", "current_session", "session"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+MAX_SESSION_CHARS = 200
+
+current_draft: ContextVar[Draft | None] = ContextVar("turnspan_draft", default=None)
+current_session: ContextVar[Session | None] = ContextVar("turnspan_session", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The conversation that turns belong to, and what they all carry."""
+
+    id: str | None = None
+    user_id: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+
+
+class session:  # noqa: N801  # a context manager that reads as a verb at the call site
+    """Turns recorded inside belong to session ``id``; a context manager and a decorator.
+
+    Sessions nest: the inner one is in force. An empty id or None means no session; an id
+    over 200 characters is kept as its first 160 and a hash.
+
+    Raises:
+        TypeError: ``id`` is no string.
+    """
+
+    __slots__ = ("_given", "_session", "_tokens")
+
+    def __init__(
+        self,
+        id: str | None,  # noqa: A002  # the glossary's word
+        *,
+        user_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        tags: Sequence[str] = (),
+    ) -> None:
+        self._session = Session(_session_id(id), user_id, dict(metadata or {}), tuple(tags))
+        self._tokens: list[Token[Session | None]] = []
+
+    def __enter__(self) -> None:
+        self._tokens.append(current_session.set(self._session))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        token = self._tokens.pop()
+        try:
+            current_session.reset(token)
+        except ValueError:
+            # Left in another context than it was entered in: nothing here to put back.
+            say("session", "a session was left in another context than it was entered in")
+
+    def __call__(self, fn: Callable[P, R]) -> Callable[P, R]:
+        """Record every turn of a call of ``fn`` in this session.
+
+        Raises:
+            CaptureError: ``fn`` is a generator, which outlives its call.
+        """
+        if isgeneratorfunction(fn) or isasyncgenfunction(fn):
+            raise CaptureError(
+                f"session() cannot decorate the generator {fn.__qualname__!r}",
+                fix="open the session with `with` around the loop that consumes it",
+            )
+        return _in_session(self._session, fn)
+
+
+def _in_session(entered: Session, fn: Callable[P, R]) -> Callable[P, R]:
+    if iscoroutinefunction(fn):
+
+        @functools.wraps(fn)
+        async def run_async(*args: P.args, **kwargs: P.kwargs) -> Any:
+            token = current_session.set(entered)
+            try:
+                return await fn(*args, **kwargs)
+            finally:
+                current_session.reset(token)
+
+        return run_async  # type: ignore[return-value]  # R is the coroutine that it awaits
+
+    @functools.wraps(fn)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        token = current_session.set(entered)
+        try:
+            return fn(*args, **kwargs)
+        finally:
+            current_session.reset(token)
+
+    return run
+
+
+def carry(fn: Callable[P, R]) -> Callable[P, R]:
+    """Make ``fn`` run in the context of this moment, whichever thread calls it.
+
+    What it records becomes part of the turn that is open now. Safe to call from several
+    threads at once: each call runs in a copy of its own.
+    """
+    here = copy_context()
+
+    @functools.wraps(fn)
+    def carried(*args: P.args, **kwargs: P.kwargs) -> R:
+        return here.copy().run(fn, *args, **kwargs)
+
+    return carried
+
+
+def _session_id(given: object) -> str | None:
+    if given is not None and not isinstance(given, str):
+        raise TypeError(f"a session id is a string or None, not {type(given).__name__}")
+    if not given:
+        return None
+    if len(given) <= MAX_SESSION_CHARS:
+        return given
+    say("session id", "a session id has %d characters: kept as 160 and a hash", len(given))
+    digest = hashlib.sha256(given.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{given[:160]}-{digest[:32]}"

@@ -1,0 +1,228 @@
+"""The decorators: what to record of a function, said once above it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, overload
+
+from turnspan.capture.calls import Call, Parameters
+from turnspan.capture.wrappers import wrap
+
+__all__ = ["agent", "model", "retrieval", "step", "tool"]
+
+# The decorated callable keeps its own type: overloads, descriptors and all. That says more
+# than a ParamSpec can, which knows neither.
+F = TypeVar(
+    "F", bound="Callable[..., Any] | staticmethod[..., Any] | classmethod[Any, ..., Any]"
+)
+Reasoning = Callable[[Any], str | None]
+
+
+@overload
+def agent(fn: F, /) -> F: ...
+@overload
+def agent(
+    *,
+    name: str | None = None,
+    id: str | None = None,
+    version: str | None = None,
+    description: str | None = None,
+    state: Callable[[], Any] | None = None,
+    reasoning: Reasoning | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> Callable[[F], F]: ...
+def agent(
+    fn: Any = None,
+    /,
+    *,
+    name: str | None = None,
+    state: Callable[[], Any] | None = None,
+    reasoning: Reasoning | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    **identity: str | None,
+) -> Any:
+    """Record each outermost call as a turn; a call inside a turn is a step of it.
+
+    ``state`` is called before and after, and what it returns is stored beside the turn.
+    ``reasoning`` is given the result and answers why the agent came to it.
+
+    Raises:
+        CaptureError: at decoration, for what is no function, method or callable object.
+    """
+    _only(identity, ("id", "version", "description"))
+
+    def describe(inner: Callable[..., Any]) -> Call:
+        label = name or _name(inner)
+        who = {"name": label, **{key: said for key, said in identity.items() if said}}
+        return _call(
+            "agent",
+            label,
+            inner,
+            known={"agent": who},
+            state=state,
+            reasoning=reasoning,
+            metadata=metadata,
+        )
+
+    return _decorate(fn, describe)
+
+
+@overload
+def tool(fn: F, /) -> F: ...
+@overload
+def tool(
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    type: str = "function",
+    metadata: Mapping[str, Any] | None = None,
+) -> Callable[[F], F]: ...
+def tool(
+    fn: Any = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    type: str = "function",  # noqa: A002  # the conventions' word
+    metadata: Mapping[str, Any] | None = None,
+) -> Any:
+    """Record each call inside a turn as a tool step, arguments by parameter name.
+
+    Raises:
+        CaptureError: at decoration, for what is no function, method or callable object.
+    """
+
+    def describe(inner: Callable[..., Any]) -> Call:
+        known = {"type": type, **({"description": description} if description else {})}
+        return _call("tool", name or _name(inner), inner, known={"tool": known}, metadata=metadata)
+
+    return _decorate(fn, describe)
+
+
+@overload
+def model(fn: F, /) -> F: ...
+@overload
+def model(
+    *,
+    name: str | None = None,
+    provider: str | None = None,
+    operation: str = "chat",
+    reasoning: Reasoning | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> Callable[[F], F]: ...
+def model(
+    fn: Any = None,
+    /,
+    *,
+    name: str | None = None,
+    provider: str | None = None,
+    operation: str = "chat",
+    reasoning: Reasoning | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> Any:
+    """Record each call inside a turn as a model step.
+
+    ``name`` is the model asked for; an argument `model` of the call says it otherwise. Usage,
+    answering model, finish reason, tool calls and reasoning are read from what OpenAI,
+    Anthropic, LangChain and LiteLLM clients return.
+
+    Raises:
+        CaptureError: at decoration, for what is no function, method or callable object.
+    """
+
+    def describe(inner: Callable[..., Any]) -> Call:
+        known: dict[str, Any] = {"operation": operation} if operation != "chat" else {}
+        known |= {"provider": provider} if provider else {}
+        known |= {"request_model": name} if name else {}
+        return _call(
+            "model",
+            name or _name(inner),
+            inner,
+            known={"model": known} if known else {},
+            reasoning=reasoning,
+            metadata=metadata,
+        )
+
+    return _decorate(fn, describe)
+
+
+@overload
+def retrieval(fn: F, /) -> F: ...
+@overload
+def retrieval(
+    *, name: str | None = None, metadata: Mapping[str, Any] | None = None
+) -> Callable[[F], F]: ...
+def retrieval(
+    fn: Any = None, /, *, name: str | None = None, metadata: Mapping[str, Any] | None = None
+) -> Any:
+    """Record each call inside a turn as a retrieval step.
+
+    Raises:
+        CaptureError: at decoration, for what is no function, method or callable object.
+    """
+    return _decorate(
+        fn, lambda inner: _call("retrieval", name or _name(inner), inner, metadata=metadata)
+    )
+
+
+@overload
+def step(fn: F, /) -> F: ...
+@overload
+def step(
+    *,
+    name: str | None = None,
+    reasoning: Reasoning | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> Callable[[F], F]: ...
+def step(
+    fn: Any = None,
+    /,
+    *,
+    name: str | None = None,
+    reasoning: Reasoning | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> Any:
+    """Record each call inside a turn as a plain step.
+
+    Raises:
+        CaptureError: at decoration, for what is no function, method or callable object.
+    """
+    return _decorate(
+        fn,
+        lambda inner: _call(
+            "step", name or _name(inner), inner, reasoning=reasoning, metadata=metadata
+        ),
+    )
+
+
+def _decorate(fn: Any, describe: Callable[[Callable[..., Any]], Call]) -> Any:
+    if fn is None:
+        return functools.partial(wrap, describe=describe)
+    return wrap(fn, describe)
+
+
+def _call(
+    kind: str,
+    name: str,
+    inner: Callable[..., Any],
+    *,
+    known: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> Call:
+    said = {"metadata": dict(metadata)} if metadata else {}
+    return Call(kind, name, Parameters.of(inner), {**(known or {}), **said}, **more)
+
+
+def _name(inner: Callable[..., Any]) -> str:
+    if isinstance(inner, functools.partial):
+        return _name(inner.func)
+    name = getattr(inner, "__name__", None)
+    return name if isinstance(name, str) else type(inner).__name__
+
+
+def _only(given: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    for name in given:
+        if name not in known:
+            raise TypeError(f"agent() got an unexpected keyword argument {name!r}")

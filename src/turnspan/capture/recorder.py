@@ -1,0 +1,346 @@
+"""The recorder: the only place where what the caller does becomes records.
+
+Everything here runs in the caller's thread, so every microsecond is the caller's. Methods
+that callers of decorated functions reach through `wrappers` never raise; the others say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import orjson
+
+from turnspan.capture.calls import Call
+from turnspan.capture.contents import put_input, put_output, put_state
+from turnspan.capture.context import Session, current_draft, current_session
+from turnspan.capture.conversation import Conversation
+from turnspan.capture.drafts import Draft, Fields, StepDraft, TurnDraft, trace_of
+from turnspan.capture.failures import error_of, status_of
+from turnspan.capture.policy import Policy
+from turnspan.capture.values import FAST, Limits, cut_text, to_json
+from turnspan.notices import say
+from turnspan.ports import Clock, Ids, SpanSource, TurnLog
+
+__all__ = ["LONG_TURN_NS", "MAX_OPEN_INPUT_BYTES", "Recorder"]
+
+LONG_TURN_NS: Final = 1_000_000_000
+MAX_OPEN_INPUT_BYTES: Final = 64 * 1024
+SCHEMA_VERSION: Final = 1
+_LINE: Final = FAST | orjson.OPT_APPEND_NEWLINE
+_NO_SESSION: Final = Session()
+
+
+class Recorder:
+    """Opens and closes turns and steps. Thread-safe; a turn may end in another thread."""
+
+    def __init__(
+        self,
+        log: TurnLog,
+        spans: SpanSource,
+        clock: Clock,
+        ids: Ids,
+        *,
+        resource: Mapping[str, Any],
+        policy: Policy | None = None,
+        limits: Limits | None = None,
+        max_turn_bytes: int = 8 * 2**20,
+        orphans: bool = False,
+        baggage: Callable[[], Mapping[str, str]] | None = None,
+        on_first: Callable[[], None] | None = None,
+    ) -> None:
+        self._log = log
+        self._append = log.append if on_first is None else self._append_first
+        self._on_first = on_first
+        self._baggage = baggage
+        self._start_span = spans.start
+        self._end_span = spans.end
+        self._now_ns = clock.now_ns
+        self._monotonic_ns = clock.monotonic_ns
+        self._turn_id = ids.turn_id
+        self._resource = orjson.Fragment(orjson.dumps(resource))
+        self._max_turn_bytes = max_turn_bytes
+        self.content = (policy or Policy()).content
+        self.limits = limits or Limits()
+        self.max_bytes = self.limits.max_bytes
+        self.short_chars = self.limits.max_bytes // 4  # fits whatever its characters are
+        self.orphans = orphans
+        self.recorded = 0
+        self.failures = 0
+        self.late_steps = 0
+
+    def enter(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Draft | None:
+        """Open what a call of ``call`` is: a turn, a step, or nothing. Never raises."""
+        draft: Draft | None = None
+        try:
+            parent = current_draft.get()
+            if parent is not None and not parent.turn.ended:
+                draft = self.open_step(parent, call.kind, call.name)
+                if call.known:
+                    draft.fields.update(call.known)
+                put_input(self, draft, call, args, kwargs)
+            elif call.kind == "agent" or self.orphans:
+                draft = turn = self.open_turn(call.agent)
+                put_input(self, turn, call, args, kwargs)
+                if call.state is not None:
+                    put_state(self, turn, call.state, "state_before")
+                if "metadata" in call.known:
+                    turn.merge("metadata", call.known["metadata"])
+                self.announce(turn)
+        except Exception as exc:
+            self.failed("a call could not be recorded", exc)
+            if draft is not None:
+                self.abandon(draft)
+            return None
+        return draft
+
+    def leave(self, draft: Draft, call: Call, result: object) -> None:
+        """Close ``draft`` with what its call returned. Never raises."""
+        try:
+            if "output" not in draft.fields:
+                put_output(self, draft, call, result)
+            if call.state is not None and isinstance(draft, TurnDraft):
+                put_state(self, draft, call.state, "state_after")
+            self.close(draft)
+        except Exception as exc:
+            self.failed("a result could not be recorded", exc)
+            self._close_without_output(draft)
+
+    def open_turn(
+        self, agent: Mapping[str, Any], *, activate: bool = True, session: Session | None = None
+    ) -> TurnDraft:
+        """Begin a turn of ``agent``; call `announce` once its input is set."""
+        session = session or current_session.get() or _NO_SESSION
+        name, started_at = agent["name"], self._now_ns()
+        fields: Fields = {"record": "open", "id": self._turn_id()}
+        if session is not _NO_SESSION:
+            self._join(fields, session)
+        fields["agent"] = agent
+        fields["started_at"] = started_at
+        if self._baggage is not None and (entries := self._baggage()):
+            fields["metadata"] = {**fields.get("metadata", {}), **entries}
+        turn = TurnDraft(self, name, self._monotonic_ns(), fields)
+        turn.session_id, turn.user_id = session.id, session.user_id
+        turn.span = span = self._start_span(
+            "turn", name, started_at, None, session.id, session.user_id, name, activate
+        )
+        fields["trace"] = trace_of(span)
+        fields["resource"] = self._resource
+        if activate:
+            turn.token = current_draft.set(turn)
+        return turn
+
+    def announce(self, turn: TurnDraft) -> None:
+        """Write the record that makes a turn known, should its process die."""
+        fields = turn.fields
+        if turn.size > MAX_OPEN_INPUT_BYTES // 4 and "input" in fields:
+            kept, _ = cut_text(fields["input"]["content"], MAX_OPEN_INPUT_BYTES)
+            fields = {**fields, "input": {**fields["input"], "content": kept}}
+        self._append(_line(fields))
+
+    def open_step(self, parent: Draft, kind: str, name: str, *, activate: bool = True) -> StepDraft:
+        """Begin a step under ``parent``, which is a turn or another step."""
+        turn = parent.turn
+        started_at = turn.started_at + self._monotonic_ns() - turn.started_mono
+        span = self._start_span(
+            kind,
+            name,
+            started_at,
+            parent.span,
+            turn.session_id,
+            turn.user_id,
+            turn.agent,
+            activate,
+        )
+        step_id = span.span_id.to_bytes(8, "big").hex()
+        fields = {"id": step_id, "kind": kind, "name": name, "started_at": started_at}
+        if parent is not turn:
+            fields["parent_id"] = parent.id
+        step = turn.open_steps[step_id] = StepDraft(turn, kind, span, fields)
+        if activate:
+            step.token = current_draft.set(step)
+        return step
+
+    def close(self, draft: Draft, status: str = "ok") -> None:
+        """End ``draft``, whose output and error are set; a second time does nothing."""
+        if draft.ended:
+            return
+        draft.ended = True
+        if (token := draft.token) is not None:
+            draft.token = None
+            try:
+                current_draft.reset(token)
+            except ValueError:
+                _leave_elsewhere(draft)
+        fields = draft.fields
+        fields["status"] = status
+        if isinstance(draft, StepDraft):
+            self._close_step(draft, fields)
+        else:
+            self._close_turn(draft, fields)  # type: ignore[arg-type]  # the other kind there is
+
+    def fail(self, draft: Draft, error: BaseException) -> None:
+        """End ``draft`` because ``error`` came out of it. Never raises."""
+        try:
+            status = status_of(error)
+            if status != "abandoned":
+                self.note_error(draft, error)
+            self.close(draft, status)
+        except Exception as exc:
+            self.failed("a failure could not be recorded", exc)
+            self.abandon(draft)
+
+    def note_error(self, draft: Draft, error: BaseException) -> None:
+        """Put ``error`` on ``draft``, as far as the policy lets it be told."""
+        told = error_of(error, self.limits)
+        draft.fields["error"] = told if self.content else {"type": told["type"]}
+
+    def abandon(self, draft: Draft) -> None:
+        """Leave the context of a draft whose record was lost. Never raises."""
+        draft.ended = True
+        draft.turn.open_steps.pop(draft.id, None)
+        try:
+            if draft.token is not None:
+                current_draft.set(None)
+            self._end_span(draft.span, {"ended_at": self.now(draft.turn)})
+        except Exception as exc:
+            self.failed("a span could not be ended", exc)
+
+    def failed(self, what: str, error: BaseException) -> None:
+        """Count and say a failure of our own."""
+        self.failures += 1
+        say(f"capture: {what}", "turnspan: %s; your program is not affected", what, error=error)
+
+    def now(self, turn: TurnDraft) -> int:
+        """Now, on the turn's own time line: its start plus what a monotonic clock measured."""
+        return turn.started_at + self._monotonic_ns() - turn.started_mono
+
+    def conversation(self, turn: TurnDraft) -> Conversation:
+        """The turn's messages, made on first use."""
+        if turn.conversation is None:
+            turn.conversation = Conversation(self.limits)
+        return turn.conversation
+
+    def json(self, value: object) -> orjson.Fragment:
+        """``value`` as JSON that can be put on the wire as it is."""
+        return orjson.Fragment(to_json(value, self.limits).text)
+
+    def note(self, turn_id: str, said: Mapping[str, Any]) -> None:
+        """Journal feedback on a turn. Never raises."""
+        try:
+            line = {"record": "feedback", "turn_id": turn_id, "at": self._now_ns(), **said}
+            self._append(_line(line))
+        except Exception as exc:
+            self.failed("feedback was lost", exc)
+
+    def detach(self) -> None:
+        """Stop recording for good: what is still open ends without a record."""
+        self._log = _Nowhere()
+        self._append = self._log.append
+
+    def _append_first(self, line: bytes) -> None:
+        """Start what waits for the first record, and get out of the way."""
+        self._append = self._log.append
+        if self._on_first is not None:
+            self._on_first()
+        self._append(line)
+
+    def _join(self, fields: Fields, session: Session) -> None:
+        if session.id is not None:
+            fields["session_id"] = session.id
+            fields["number"] = self._log.next_number(session.id)
+        if session.user_id is not None:
+            fields["user_id"] = session.user_id
+        if session.metadata:
+            fields["metadata"] = {key: self.json(item) for key, item in session.metadata.items()}
+        if session.tags:
+            fields["tags"] = list(session.tags)
+
+    def _close_without_output(self, draft: Draft) -> None:
+        try:
+            draft.turn.cut("output", "could not be recorded")
+            self.close(draft)
+        except Exception as exc:
+            self.failed("a turn was lost", exc)
+            self.abandon(draft)
+
+    def _close_step(self, step: StepDraft, fields: Fields) -> None:
+        turn = step.turn
+        turn.open_steps.pop(fields["id"], None)
+        fields["ended_at"] = ended_at = turn.started_at + self._monotonic_ns() - turn.started_mono
+        shown = fields
+        if turn.conversation is not None and step.span.mode == "live":
+            shown = {**fields, "messages": turn.conversation.messages}
+        if (notes := self._end_span(step.span, shown)) is not None:
+            fields["span"] = notes
+        if turn.ended:
+            self.late_steps += 1
+            return
+        if turn.size > self._max_turn_bytes:
+            _drop_contents(turn, fields, self._max_turn_bytes)
+        turn.steps.append(fields)
+        if "usage" in fields and step.kind == "model":
+            turn.add_usage(fields["usage"])
+        if ended_at - turn.started_at > LONG_TURN_NS:
+            self._append(_line({"record": "step", "turn_id": turn.id, "step": fields}))
+
+    def _close_turn(self, turn: TurnDraft, fields: Fields) -> None:
+        fields["ended_at"] = turn.started_at + self._monotonic_ns() - turn.started_mono
+        if turn.open_steps:
+            _sweep(turn, fields["ended_at"])
+        if turn.steps:
+            fields["steps"] = turn.steps
+        if turn.usage is not None and "usage" not in fields:
+            fields["usage"] = turn.usage
+        if turn.conversation is not None:
+            fields["messages"] = turn.conversation.messages
+        if turn.cuts is not None:
+            fields["truncated"] = turn.cuts
+        if (notes := self._end_span(turn.span, fields)) is not None:
+            fields["span"] = notes
+        fields["record"] = "turn"
+        fields["schema_version"] = SCHEMA_VERSION
+        self._append(_line(fields))
+        self.recorded += 1
+
+
+def _leave_elsewhere(draft: Draft) -> None:
+    """Ended in another context than it began in: there is nothing to put back here."""
+    if current_draft.get() is draft:
+        current_draft.set(None)
+
+
+class _Nowhere:
+    """The log of a recorder that was detached."""
+
+    def append(self, line: bytes, /) -> None:
+        """Forget ``line``."""
+
+    def next_number(self, session_id: str, /) -> int:
+        """No turn of ``session_id`` will be kept, so none is counted."""
+        return 0
+
+
+def _sweep(turn: TurnDraft, ended_at: int) -> None:
+    """Steps that outlive their turn are recorded as what they are: open."""
+    for step in list(turn.open_steps.values()):
+        turn.steps.append({**step.fields, "status": "open", "ended_at": ended_at})
+    turn.open_steps.clear()
+
+
+def _line(fields: Fields) -> bytes:
+    try:
+        return orjson.dumps(fields, None, _LINE)
+    except TypeError:
+        # A lone surrogate in a name or an id, which the encoder refuses.
+        return to_json(fields, Limits(max_bytes=2**30, max_nodes=2**30)).text.encode() + b"\n"
+
+
+def _drop_contents(turn: TurnDraft, fields: Fields, max_bytes: int) -> None:
+    for key in ("input", "output"):
+        content = fields.pop(key, None)
+        if content is not None:
+            size = len(content["content"])
+            turn.size -= size
+            where = f"steps/{fields['id']}/{key}"
+            turn.cut(where, f"the turn is over {max_bytes} bytes", size)

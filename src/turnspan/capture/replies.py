@@ -1,0 +1,191 @@
+"""What a model call returned → message, usage, model, finish reasons.
+
+Source: response shapes of openai 3 (chat completions, responses), anthropic 2 (messages),
+langchain-core 1 (AIMessage, ChatResult), litellm 1 (as openai); plain dictionaries alike.
+Only stored fields are read: no property, no method of the client's is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from turnspan.capture.parts import Fields, as_fields, looks_like_message, message_of, parts_of
+from turnspan.capture.values import Limits
+
+__all__ = ["Reply", "read_reply"]
+
+
+@dataclass(slots=True)
+class Reply:
+    """A model's answer in our words; empty where the client said nothing."""
+
+    message: Fields
+    usage: Fields = field(default_factory=dict)
+    model: Fields = field(default_factory=dict)
+    origin: tuple[object, ...] = ()
+
+
+def read_reply(result: object, limits: Limits) -> Reply | None:
+    """Read ``result`` if it has one of the known shapes; None otherwise."""
+    if type(result) is str or result is None:
+        return None
+    fields = as_fields(result)
+    if fields is None:
+        return None
+    for matches, read in _SHAPES:
+        if matches(fields):
+            return read(fields, result, limits)
+    return None
+
+
+def _chat_completion(fields: Fields, _: object, limits: Limits) -> Reply:
+    choices = [as_fields(choice) or {} for choice in fields["choices"]]
+    first = choices[0] if choices else {}
+    source = first.get("message") or first.get("delta") or {"role": "assistant", "content": None}
+    message = message_of(source, limits)
+    message["role"] = "assistant"
+    reasons = [str(choice["finish_reason"]) for choice in choices if choice.get("finish_reason")]
+    _finish(message, reasons)
+    model = _model(fields, reasons)
+    return Reply(message, _openai_usage(fields.get("usage")), model, (source,))
+
+
+def _responses(fields: Fields, _: object, limits: Limits) -> Reply:
+    parts: list[Fields] = []
+    for item in fields["output"]:
+        entry = as_fields(item) or {}
+        if entry.get("type") == "message":
+            parts += parts_of({"content": entry.get("content")}, "assistant", limits)
+        else:
+            parts += parts_of({"content": [entry]}, "assistant", limits)
+    message: Fields = {"role": "assistant", "parts": parts}
+    status = fields.get("status")
+    called = any(part["type"] == "tool_call" for part in parts)
+    reasons = ["tool_call" if called else "stop" if status == "completed" else str(status)]
+    _finish(message, reasons if status else [])
+    usage = _openai_usage(fields.get("usage"))
+    return Reply(message, usage, _model(fields, reasons if status else []), tuple(fields["output"]))
+
+
+def _anthropic(fields: Fields, result: object, limits: Limits) -> Reply:
+    message: Fields = {"role": "assistant", "parts": parts_of(fields, "assistant", limits)}
+    reasons = [str(fields["stop_reason"])] if fields.get("stop_reason") else []
+    _finish(message, reasons)
+    model = _model(fields, reasons) | {"provider": "anthropic"}
+    return Reply(message, _anthropic_usage(fields.get("usage")), model, (fields["content"], result))
+
+
+def _langchain(fields: Fields, result: object, limits: Limits) -> Reply:
+    message = message_of(fields, limits)
+    meta = as_fields(fields.get("response_metadata")) or {}
+    reason = meta.get("finish_reason") or meta.get("stop_reason")
+    reasons = [str(reason)] if reason else []
+    _finish(message, reasons)
+    model = _model({"model": meta.get("model_name") or meta.get("model")}, reasons)
+    if meta.get("model_provider"):
+        model["provider"] = str(meta["model_provider"])
+    return Reply(message, _langchain_usage(fields.get("usage_metadata")), model, (result,))
+
+
+def _langchain_result(fields: Fields, _: object, limits: Limits) -> Reply:
+    first = fields["generations"][0]
+    generation = as_fields(first[0] if type(first) is list else first) or {}
+    message = as_fields(generation.get("message"))
+    if message is None:
+        message = {"role": "assistant", "content": generation.get("text", "")}
+    reply = _langchain(message, generation.get("message"), limits)
+    output = as_fields(fields.get("llm_output")) or {}
+    if not reply.usage:
+        reply.usage = _openai_usage(output.get("token_usage") or output.get("usage"))
+    if "response_model" not in reply.model and output.get("model_name"):
+        reply.model["response_model"] = str(output["model_name"])
+    return reply
+
+
+def _message(fields: Fields, result: object, limits: Limits) -> Reply:
+    message = message_of(fields, limits) | {"role": "assistant"}
+    return Reply(message, origin=(result,))
+
+
+def _finish(message: Fields, reasons: list[str]) -> None:
+    if reasons:
+        message["finish_reason"] = reasons[0]
+
+
+def _model(fields: Fields, reasons: list[str]) -> Fields:
+    model: Fields = {}
+    if fields.get("model"):
+        model["response_model"] = str(fields["model"])
+    if type(response_id := fields.get("id")) is str:
+        model["response_id"] = response_id
+    if reasons:
+        model["finish_reasons"] = reasons
+    return model
+
+
+def _openai_usage(given: object) -> Fields:
+    usage = as_fields(given) or {}
+    details = as_fields(usage.get("prompt_tokens_details") or usage.get("input_tokens_details"))
+    spent = as_fields(usage.get("completion_tokens_details") or usage.get("output_tokens_details"))
+    return _counts(
+        input_tokens=usage.get("prompt_tokens", usage.get("input_tokens")),
+        output_tokens=usage.get("completion_tokens", usage.get("output_tokens")),
+        cache_read_tokens=(details or {}).get("cached_tokens"),
+        reasoning_tokens=(spent or {}).get("reasoning_tokens"),
+    )
+
+
+def _anthropic_usage(given: object) -> Fields:
+    """Anthropic counts cached tokens beside the input; the conventions count them in it."""
+    usage = as_fields(given) or {}
+    read, write = usage.get("cache_read_input_tokens"), usage.get("cache_creation_input_tokens")
+    entered = usage.get("input_tokens")
+    if type(entered) is int:
+        entered += sum(cached for cached in (read, write) if type(cached) is int)
+    return _counts(
+        input_tokens=entered,
+        output_tokens=usage.get("output_tokens"),
+        cache_read_tokens=read,
+        cache_write_tokens=write,
+    )
+
+
+def _langchain_usage(given: object) -> Fields:
+    usage = as_fields(given) or {}
+    entered = as_fields(usage.get("input_token_details")) or {}
+    left = as_fields(usage.get("output_token_details")) or {}
+    return _counts(
+        input_tokens=usage.get("input_tokens"),
+        output_tokens=usage.get("output_tokens"),
+        cache_read_tokens=entered.get("cache_read"),
+        cache_write_tokens=entered.get("cache_creation"),
+        reasoning_tokens=left.get("reasoning"),
+    )
+
+
+def _counts(**counts: Any) -> Fields:
+    return {name: count for name, count in counts.items() if type(count) is int}
+
+
+def _has(*keys: str) -> Callable[[Fields], bool]:
+    return lambda fields: all(key in fields for key in keys)
+
+
+def _is_responses(fields: Fields) -> bool:
+    return type(fields.get("output")) is list and (
+        fields.get("object") == "response" or "output_text" in fields
+    )
+
+
+_SHAPES: tuple[
+    tuple[Callable[[Fields], bool], Callable[[Fields, object, Limits], Reply]], ...
+] = (
+    (lambda fields: type(fields.get("choices")) is list, _chat_completion),
+    (_is_responses, _responses),
+    (_has("content", "stop_reason"), _anthropic),
+    (lambda fields: bool(fields.get("generations")), _langchain_result),
+    (_has("content", "response_metadata"), _langchain),
+    (looks_like_message, _message),
+)

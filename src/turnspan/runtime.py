@@ -1,0 +1,300 @@
+"""The composition root: `configure` builds a runtime, `close` ends it."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from turnspan.capture.active import active
+from turnspan.capture.context import current_draft
+from turnspan.capture.policy import Policy
+from turnspan.capture.recorder import Recorder
+from turnspan.capture.values import Limits
+from turnspan.clock import SystemClock
+from turnspan.delivery.dead import DeadLetters
+from turnspan.delivery.delivery import Delivery
+from turnspan.delivery.health import FlushReport, Health
+from turnspan.errors import SettingsError
+from turnspan.exporters.registry import build_all
+from turnspan.journal import Directory, Journal, RingLog
+from turnspan.notices import say
+from turnspan.ports import Clock, Exporter, Ids, JournalledTurn, Observer, SpanSource, TurnLog
+from turnspan.schema import RandomIds
+from turnspan.schema.wire import TURN
+from turnspan.settings import Settings
+from turnspan.telemetry import detect_resource, span_source
+
+if TYPE_CHECKING:
+    from turnspan.ports import Backlog
+
+__all__ = ["Runtime", "aflush", "close", "configure", "first_use", "flush", "health"]
+
+_lock = threading.RLock()
+_current: Runtime | None = None
+_problem: str | None = None
+
+
+class Runtime:
+    """What one `configure` built: journal or ring, spans, recorder, exporters, delivery."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        exporters: Sequence[Exporter],
+        *,
+        policy: Policy | None = None,
+        environ: Mapping[str, str] = os.environ,
+        clock: Clock | None = None,
+        ids: Ids | None = None,
+    ) -> None:
+        self.settings = settings
+        self.exporters = tuple(exporters)
+        self._clock = clock or SystemClock()
+        self._ids = ids or RandomIds()
+        self._policy = policy or Policy(content=settings.content)
+        self._observers = [one for one in self.exporters if isinstance(one, Observer)]
+        self._carriers = [one for one in self.exporters if not isinstance(one, Observer)]
+        self._resource = detect_resource(settings, environ)
+        otlp = any(exporter.name.startswith("otlp+") for exporter in self._carriers)
+        self._spans: SpanSource = span_source(settings, environ, ids=self._ids, otlp=otlp)
+        names = [exporter.name for exporter in self._carriers]
+        self.journal = _journal(settings, self._resource, names, self._clock)
+        self._ring = None if self.journal else RingLog(settings.ring_bytes, exporters=names)
+        self._build()
+        if self.journal is not None and self._carriers and self.journal.adopt():
+            self._start()
+
+    def flush(self, timeout_s: float = 5.0) -> FlushReport:
+        """Deliver what was recorded by now, within ``timeout_s``; what became of it."""
+        report = self.delivery.flush(timeout_s)
+        if self.journal is not None:
+            self.journal.sync(timeout_s)
+        return report
+
+    def close(self, timeout_s: float = 5.0) -> FlushReport:
+        """Deliver what can be delivered within ``timeout_s`` and end. Idempotent."""
+        report = self.delivery.close(timeout_s)
+        self.recorder.detach()
+        for exporter in self.exporters:
+            exporter.close(timeout_s=0.0)
+        if self.journal is not None:
+            self.journal.close()
+        return report
+
+    def health(self) -> Health:
+        """How recording and delivery are doing."""
+        counts = self.journal.counts() if self.journal else None
+        dropped = dict(counts.dropped if counts else self._ring.dropped if self._ring else {})
+        if self.recorder.failures:
+            dropped["capture"] = self.recorder.failures
+        if self.recorder.late_steps:
+            dropped["late_step"] = self.recorder.late_steps
+        return Health.gathered(
+            self.delivery.health(),
+            recorded=self.recorder.recorded,
+            journalled=counts.journalled if counts else 0,
+            dropped=dropped,
+        )
+
+    def start_over(self) -> None:
+        """In a forked child: no thread is alive, and what was open is the parent's."""
+        current_draft.set(None)
+        if isinstance(self._ids, RandomIds):
+            self._ids.reseed()
+        self.recorder.detach()
+        self._build()
+
+    def _build(self) -> None:
+        log = self.journal.log if self.journal else self._ring
+        assert log is not None  # one of the two is there
+        backlog: Callable[[str], Backlog] = (self.journal or self._ring).backlog  # type: ignore[union-attr]
+        self.delivery = Delivery(
+            [(exporter, backlog(exporter.name)) for exporter in self._carriers],
+            settings=self.settings,
+            clock=self._clock,
+            dead=DeadLetters(self.journal.directory.dead) if self.journal else None,
+            durable=self.journal is not None,
+        )
+        self.recorder = Recorder(
+            _Tee(log, self._observers) if self._observers else log,
+            self._spans,
+            self._clock,
+            self._ids,
+            resource=self._resource,
+            policy=self._policy,
+            limits=Limits(max_bytes=self.settings.max_value_bytes),
+            max_turn_bytes=self.settings.max_turn_bytes,
+            orphans=self.settings.orphans == "turn",
+            baggage=_baggage(self.settings.baggage_keys),
+            on_first=self._start,
+        )
+
+    def _start(self) -> None:
+        self.delivery.start()
+        if self.journal is not None:
+            self.journal.start()
+
+
+def configure(
+    *,
+    exporters: Sequence[str | Exporter] | None = None,
+    directory: str | os.PathLike[str] | None = ".turnspan",
+    service_name: str | None = None,
+    spans: str = "auto",
+    policy: Policy | None = None,
+    **settings: Any,
+) -> Runtime:
+    """Say where turns go. Again: the runtime before it is closed within its timeout.
+
+    ``exporters`` are URLs (`https://…`, `otlp+http://…`, `file:turns.jsonl`, `console:`) and
+    exporter objects. ``directory=None`` keeps turns in a ring in memory. ``settings`` are the
+    other options of `docs/settings.md`; what is left out comes from the environment.
+
+    Raises:
+        SettingsError: an option is unknown or its value unreadable, or options contradict.
+        ExporterError: a destination cannot be built.
+    """
+    given = dict(settings)
+    if directory != ".turnspan":
+        given["directory"] = directory
+    if service_name is not None:
+        given["service_name"] = service_name
+    if spans != "auto":
+        given["spans"] = spans
+    if policy is not None and not isinstance(policy, Policy):
+        raise SettingsError(
+            f"policy={policy!r} is not a Policy", fix="write policy=turnspan.Policy(content=False)"
+        )
+    read = Settings.read(os.environ, given)
+    targets = read.exporters if exporters is None else exporters
+    built = build_all(targets, settings=read)
+    return _install(Runtime(read, built, policy=policy))
+
+
+def first_use() -> None:
+    """Configure from the environment alone, as the first captured call does."""
+    global _problem  # noqa: PLW0603  # there is one runtime a process
+    try:
+        configure()
+    except Exception as exc:
+        _problem = str(exc)
+        raise
+
+
+def flush(timeout_s: float = 5.0) -> FlushReport:
+    """Deliver what was recorded by now, within ``timeout_s``; what became of it."""
+    return _current.flush(timeout_s) if _current else FlushReport()
+
+
+async def aflush(timeout_s: float = 5.0) -> FlushReport:
+    """`flush` without blocking the event loop."""
+    from asyncio import to_thread
+
+    return await to_thread(flush, timeout_s)
+
+
+def close(timeout_s: float = 5.0) -> FlushReport:
+    """Deliver what can be delivered within ``timeout_s``, and stop recording."""
+    global _current  # noqa: PLW0603  # there is one runtime a process
+    with _lock:
+        runtime, _current = _current, None
+        active.use(None)
+    return runtime.close(timeout_s) if runtime else FlushReport()
+
+
+def health() -> Health:
+    """How recording and delivery are doing; why recording is off, where it is."""
+    return _current.health() if _current else Health(problem=_problem)
+
+
+def _install(runtime: Runtime) -> Runtime:
+    global _current, _problem  # noqa: PLW0603  # there is one runtime a process
+    with _lock:
+        before, _current, _problem = _current, runtime, None
+        active.use(None if runtime.settings.disabled else runtime.recorder)
+    if before is not None:
+        before.close(before.settings.exit_s)
+    return runtime
+
+
+def _journal(
+    settings: Settings, resource: Mapping[str, Any], exporters: Sequence[str], clock: Clock
+) -> Journal | None:
+    """The journal in the directory asked for; None where a ring has to do."""
+    if settings.directory is None or settings.disabled:
+        return None
+    directory = Directory(os.path.abspath(settings.directory))
+    try:
+        return Journal.open(
+            directory,
+            settings=settings,
+            resource=resource,
+            service=settings.service_name,
+            exporters=exporters,
+            clock=clock,
+        )
+    except OSError as exc:
+        say(
+            "directory",
+            "turnspan cannot write to %s (%s): turns are kept in memory only; name a directory "
+            "that can be written with TURNSPAN_DIR",
+            settings.directory,
+            exc.strerror or exc,
+        )
+        return None
+
+
+def _baggage(keys: Sequence[str]) -> Callable[[], Mapping[str, str]] | None:
+    if not keys:
+        return None
+    from opentelemetry import baggage
+
+    def read() -> Mapping[str, str]:
+        there = baggage.get_all()
+        return {key: str(there[key]) for key in keys if key in there}
+
+    return read
+
+
+class _Tee:
+    """A log that also shows each ended turn to the exporters in this process."""
+
+    def __init__(self, log: TurnLog, observers: Sequence[Observer]) -> None:
+        self._log = log
+        self._observers = tuple(observers)
+        self.next_number = log.next_number
+
+    def append(self, line: bytes, /) -> None:
+        """Keep ``line``, and show it where it is a turn."""
+        self._log.append(line)
+        if line.startswith(TURN):
+            turn = JournalledTurn(line)
+            for observer in self._observers:
+                try:
+                    observer.observe(turn)
+                except Exception as exc:
+                    say("observer", "an exporter in this process failed: %s", exc, error=exc)
+
+
+def _close_at_exit() -> None:
+    with _lock:
+        runtime = _current
+    if runtime is not None:
+        runtime.close(runtime.settings.exit_s)
+
+
+def _start_over_in_child() -> None:
+    global _lock  # noqa: PLW0603  # another thread of the parent may have held it
+    _lock = threading.RLock()
+    if _current is not None:
+        _current.start_over()
+        if active.recorder is not None:
+            active.use(_current.recorder)
+
+
+atexit.register(_close_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_over_in_child)
