@@ -6,6 +6,7 @@ callable here that does.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -21,11 +22,12 @@ __all__ = ["Active", "active"]
 class Active:
     """Which recorder the decorators use; None until something is configured."""
 
-    __slots__ = ("_configure", "_decided", "_lock", "recorder")
+    __slots__ = ("_configure", "_configuring", "_decided", "_lock", "recorder")
 
     def __init__(self) -> None:
         self.recorder: Recorder | None = None
         self._configure: Callable[[], None] | None = None
+        self._configuring = False
         self._decided = False
         self._lock = threading.RLock()
 
@@ -35,26 +37,40 @@ class Active:
             self._configure = configure
 
     def awaken(self) -> Recorder | None:
-        """The recorder, configured now if it has to be; None where recording is off."""
-        if self._configure is None:
+        """The recorder, configured now if it has to be; None where recording is off.
+
+        Threads that come while one of them configures wait for it: nothing is lost.
+        """
+        if self._decided or self._configure is None:
             return self.recorder
         with self._lock:
-            configure, self._configure, self._decided = self._configure, None, True
-            if configure is not None and self.recorder is None:
-                self._try(configure)
+            if not self._decided and not self._configuring:
+                self._try(self._configure)
         return self.recorder
 
     def use(self, recorder: Recorder | None) -> None:
         """Record with ``recorder`` from now on; None switches recording off."""
-        with self._lock:
-            self._configure, self._decided = None, True
-            self.recorder = recorder
+        # Without the lock: whoever configures may hold one that a first call waits for.
+        self.recorder = recorder
+        self._decided = True
+
+    def start_over(self) -> None:
+        """In a forked child: the thread that was configuring is not there any more."""
+        self._lock = threading.RLock()
+        self._configuring = False
 
     def _try(self, configure: Callable[[], None]) -> None:
+        self._configuring = True  # what it calls may be decorated
         try:
             configure()
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001  # border: the runtime's door, in a caller's call
             say("configure", "turnspan records nothing: %s", exc, level=40)
+        finally:
+            self._configuring = False
+            self._decided = True
 
 
 active = Active()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=active.start_over)

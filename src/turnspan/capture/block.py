@@ -23,8 +23,8 @@ class turn:  # noqa: N801  # a context manager that reads as a noun at the call 
 
     __slots__ = ("_agent", "_draft", "_input")
 
-    def __init__(self, *, agent: str | None = None, input: object = None) -> None:  # noqa: A002
-        self._agent = agent or "agent"
+    def __init__(self, *, agent: str | None = None, input: object = None) -> None:
+        self._agent = agent if type(agent) is str and agent else "agent"
         self._input = input
         self._draft: Draft | None = None
 
@@ -68,11 +68,12 @@ def _opened(recorder: Recorder, agent: str, value: object) -> Draft | None:
             draft = recorder.open_turn({"name": agent})
         else:
             draft = recorder.open_step(parent, "agent", agent)
+            draft.fields["agent"] = {"name": agent}
         if value is not None:
             set_input(recorder, draft, value)
         if isinstance(draft, TurnDraft):
             recorder.announce(draft)
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001  # border: our failures are not the caller's
         recorder.failed("a turn could not be opened", exc)
         if draft is not None:
             recorder.abandon(draft)
@@ -83,6 +84,6 @@ def _opened(recorder: Recorder, agent: str, value: object) -> Draft | None:
 def _closed(draft: Draft) -> None:
     try:
         draft.recorder.close(draft)
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001  # border: our failures are not the caller's
         draft.recorder.failed("a turn was lost", exc)
         draft.recorder.abandon(draft)

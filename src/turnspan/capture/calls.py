@@ -41,6 +41,8 @@ class Parameters:
     def named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of one call by parameter name."""
         names = self.names
+        if len(args) == 1 and not kwargs and names and not self.skipped:
+            return {names[0]: args[0]}
         if self.skipped:
             args = args[self.skipped :]
         named = dict(zip(names, args))  # noqa: B905  # strict= would cost the caller
@@ -59,6 +61,7 @@ class Call:
 
     __slots__ = (
         "agent",
+        "extras",
         "kind",
         "known",
         "name",
@@ -85,6 +88,7 @@ class Call:
         self.agent = known.get("agent") or {"name": name}
         self.state = state
         self.reasoning = reasoning
+        self.extras = bool(state or reasoning or "metadata" in known)
         self.output_type = "tool_result" if kind == "tool" else "text"
 
 

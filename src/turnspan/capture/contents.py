@@ -15,7 +15,7 @@ from turnspan.capture.values import cut_text, encodable, quick_json, to_json
 if TYPE_CHECKING:
     from turnspan.capture.recorder import Recorder
 
-__all__ = ["put_input", "put_output", "put_state", "set_input", "set_output"]
+__all__ = ["put_input", "put_output", "put_reasoning", "put_state", "set_input", "set_output"]
 
 JSON = "application/json"
 _PARAMETERS = frozenset({int, float, bool})
@@ -28,43 +28,32 @@ def put_input(
     """Keep the arguments of one call as the input of ``draft``."""
     if not recorder.content:
         return
-    kind = call.kind
-    if kind == "tool":
+    if call.kind == "tool":
         named = call.parameters.named(args, kwargs)
         if (text := quick_json(named, recorder.max_bytes)) is not None:
             draft.fields["input"] = {"type": "tool_call", "content": text, "mime_type": JSON}
             draft.turn.size += len(text)
         else:
             _put_json(recorder, draft, "input", named)
-    elif len(args) == call.parameters.one and type(text := args[-1]) is str and not kwargs:
-        if len(text) <= recorder.short_chars and text.isascii():
-            draft.fields["input"] = {"type": "text", "content": text}
-            draft.turn.size += len(text)
-        else:
-            _put_text(recorder, draft, "input", text)
+    elif len(args) == call.parameters.one and type(args[-1]) is str and not kwargs:
+        _put_text(recorder, draft, "input", args[-1])
     else:
-        _put_arguments(recorder, draft, kind, call.parameters.named(args, kwargs))
+        _put_arguments(recorder, draft, call.kind, call.parameters.named(args, kwargs))
 
 
 def put_output(recorder: Recorder, draft: Draft, call: Call, result: object) -> None:
     """Keep what a call returned as the output of ``draft``."""
-    kind = type(result)
-    if kind is str and len(result) <= recorder.short_chars and result.isascii():  # type: ignore[attr-defined,arg-type]  # a str
-        if recorder.content:
-            draft.fields["output"] = {"type": call.output_type, "content": result}
-            draft.turn.size += len(result)  # type: ignore[arg-type]
+    if not recorder.content or result is None:
+        _put_facts(recorder, draft, call, result)
     elif (
-        kind is dict
+        type(result) is dict
         and call.kind != "model"
-        and recorder.content
         and (text := quick_json(result, recorder.max_bytes)) is not None
     ):
         draft.fields["output"] = {"type": call.output_type, "content": text, "mime_type": JSON}
         draft.turn.size += len(text)
     else:
         _put_result(recorder, draft, call, result)
-    if call.reasoning is not None and recorder.content:
-        _put_reasoning(recorder, draft, call.reasoning, result)
 
 
 def _put_arguments(recorder: Recorder, draft: Draft, kind: str, named: dict[str, Any]) -> None:
@@ -82,16 +71,36 @@ def _put_result(recorder: Recorder, draft: Draft, call: Call, result: object) ->
     reply = read_reply(result, recorder.limits) if call.kind == "model" else None
     if reply is not None:
         _put_reply(recorder, draft, reply)
-    elif result is not None:
+    else:
         _put(recorder, draft, "output", result)
 
 
-def put_state(recorder: Recorder, turn: TurnDraft, state: Callable[[], Any], where: str) -> None:
-    """Keep what ``state`` answers as `state_before` or `state_after` of ``turn``."""
+def _put_facts(recorder: Recorder, draft: Draft, call: Call, result: object) -> None:
+    """With content off: usage and model of a reply, and nothing it says."""
+    if call.kind == "model" and (reply := read_reply(result, recorder.limits)) is not None:
+        _put_reply(recorder, draft, reply)
+
+
+def put_reasoning(
+    recorder: Recorder, draft: Draft, explain: Callable[[Any], str | None], result: object
+) -> None:
+    """Ask ``explain`` why ``result`` came about, and keep what it says."""
     if not recorder.content:
         return
     try:
-        turn.fields[where] = recorder.json(state())
+        if thought := explain(result):
+            draft.add_text("reasoning", encodable(thought))
+    except Exception as exc:
+        recorder.failed("the callable given as reasoning= failed", exc)
+        draft.turn.cut(_path(draft, "reasoning"), "the callable given as reasoning= failed")
+
+
+def put_state(recorder: Recorder, turn: TurnDraft, where: str) -> None:
+    """Keep what the turn's state is now as `state_before` or `state_after`."""
+    if not recorder.content or turn.read_state is None:
+        return
+    try:
+        turn.fields[where] = recorder.json(turn.read_state())
     except Exception as exc:
         recorder.failed(f"the callable given as state= failed for {where}", exc)
         turn.cut(where, "the callable given as state= failed")
@@ -193,17 +202,6 @@ def _put_reply(recorder: Recorder, draft: Draft, reply: Reply) -> None:
     draft.fields["output_messages"] = produced
     if text := text_of(reply.message):
         _put_text(recorder, draft, "output", text)
-
-
-def _put_reasoning(
-    recorder: Recorder, draft: Draft, explain: Callable[[Any], str | None], result: object
-) -> None:
-    try:
-        if thought := explain(result):
-            draft.add_text("reasoning", encodable(thought))
-    except Exception as exc:
-        recorder.failed("the callable given as reasoning= failed", exc)
-        draft.turn.cut(_path(draft, "reasoning"), "the callable given as reasoning= failed")
 
 
 def _path(draft: Draft, where: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar, Token, copy_context
 from dataclasses import dataclass, field
@@ -44,21 +43,26 @@ class session:  # noqa: N801  # a context manager that reads as a verb at the ca
     Sessions nest: the inner one is in force. An empty id or None means no session; an id
     over 200 characters is kept as its first 160 and a hash.
 
+    One instance may be entered again, in other threads and tasks, too. Of ``metadata`` and
+    ``tags`` what has no string for a name, or is none, is left out.
+
     Raises:
-        TypeError: ``id`` is no string.
+        TypeError: ``id`` or ``user_id`` is no string.
     """
 
-    __slots__ = ("_given", "_session", "_tokens")
+    __slots__ = ("_session", "_tokens")
 
     def __init__(
         self,
-        id: str | None,  # noqa: A002  # the glossary's word
+        id: str | None,  # the glossary's word
         *,
         user_id: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         tags: Sequence[str] = (),
     ) -> None:
-        self._session = Session(_session_id(id), user_id, dict(metadata or {}), tuple(tags))
+        self._session = Session(
+            _session_id(id), _user_id(user_id), _metadata(metadata), _tags(tags)
+        )
         self._tokens: list[Token[Session | None]] = []
 
     def __enter__(self) -> None:
@@ -70,19 +74,26 @@ class session:  # noqa: N801  # a context manager that reads as a verb at the ca
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        token = self._tokens.pop()
-        try:
-            current_session.reset(token)
-        except ValueError:
-            # Left in another context than it was entered in: nothing here to put back.
-            say("session", "a session was left in another context than it was entered in")
+        # Other tasks may have entered it since: theirs are tokens of other contexts.
+        for token in reversed(self._tokens):
+            if _left(token):
+                self._tokens.remove(token)
+                return
+        say("session", "a session was left in another context than it was entered in")
 
     def __call__(self, fn: Callable[P, R]) -> Callable[P, R]:
         """Record every turn of a call of ``fn`` in this session.
 
         Raises:
-            CaptureError: ``fn`` is a generator, which outlives its call.
+            CaptureError: ``fn`` is no callable, or a generator, which outlives its call.
         """
+        if isinstance(fn, staticmethod | classmethod):
+            descriptor: Any = type(fn)
+            return descriptor(self(fn.__func__))  # type: ignore[no-any-return]  # as it came
+        if not callable(fn):
+            raise CaptureError(
+                f"session() cannot decorate {fn!r}", fix="decorate a function or method"
+            )
         if isgeneratorfunction(fn) or isasyncgenfunction(fn):
             raise CaptureError(
                 f"session() cannot decorate the generator {fn.__qualname__!r}",
@@ -92,15 +103,15 @@ class session:  # noqa: N801  # a context manager that reads as a verb at the ca
 
 
 def _in_session(entered: Session, fn: Callable[P, R]) -> Callable[P, R]:
-    if iscoroutinefunction(fn):
+    if iscoroutinefunction(fn) or iscoroutinefunction(getattr(fn, "__call__", None)):  # noqa: B004
 
         @functools.wraps(fn)
         async def run_async(*args: P.args, **kwargs: P.kwargs) -> Any:
             token = current_session.set(entered)
             try:
-                return await fn(*args, **kwargs)
+                return await fn(*args, **kwargs)  # type: ignore[misc]  # R is awaitable
             finally:
-                current_session.reset(token)
+                _left(token)
 
         return run_async  # type: ignore[return-value]  # R is the coroutine that it awaits
 
@@ -110,9 +121,18 @@ def _in_session(entered: Session, fn: Callable[P, R]) -> Callable[P, R]:
         try:
             return fn(*args, **kwargs)
         finally:
-            current_session.reset(token)
+            _left(token)
 
     return run
+
+
+def _left(token: Token[Session | None]) -> bool:
+    """Put back what was in force before; False in another context than it was entered in."""
+    try:
+        current_session.reset(token)
+    except ValueError:
+        return False
+    return True
 
 
 def carry(fn: Callable[P, R]) -> Callable[P, R]:
@@ -138,5 +158,30 @@ def _session_id(given: object) -> str | None:
     if len(given) <= MAX_SESSION_CHARS:
         return given
     say("session id", "a session id has %d characters: kept as 160 and a hash", len(given))
+    import hashlib  # here: long ids are rare
+
     digest = hashlib.sha256(given.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{given[:160]}-{digest[:32]}"
+
+
+def _user_id(given: object) -> str | None:
+    if given is not None and not isinstance(given, str):
+        raise TypeError(f"a user id is a string or None, not {type(given).__name__}")
+    return given or None
+
+
+def _metadata(given: Mapping[str, Any] | None) -> dict[str, Any]:
+    entries = dict(given or {})
+    known = {key: item for key, item in entries.items() if type(key) is str}
+    if len(known) < len(entries):
+        say("metadata", "names of metadata are strings: %d left out", len(entries) - len(known))
+    return known
+
+
+def _tags(given: Sequence[str]) -> tuple[str, ...]:
+    """Its tags; a single string is one tag, not one for each of its characters."""
+    tags = (given,) if isinstance(given, str) else tuple(given)
+    known = tuple(tag for tag in tags if type(tag) is str)
+    if len(known) < len(tags):
+        say("tags", "a tag is a string: %d left out", len(tags) - len(known))
+    return known

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,14 +20,25 @@ class Conversation:
     """Messages in the order they were first seen, known by the identity of their objects.
 
     A message that is changed after it was seen keeps its first form. The objects are held
-    until the turn ends, so that no identity is used twice.
+    until the turn ends, so that no identity is used twice. Thread-safe: steps of one turn may
+    run in several threads.
     """
 
-    __slots__ = ("_answers", "_held", "_last_ids", "_last_ranges", "_limits", "_places", "messages")
+    __slots__ = (
+        "_answers",
+        "_held",
+        "_last_ids",
+        "_last_ranges",
+        "_limits",
+        "_lock",
+        "_places",
+        "messages",
+    )
 
     def __init__(self, limits: Limits) -> None:
         self.messages: list[Fields] = []
         self._limits = limits
+        self._lock = threading.RLock()  # a finaliser may come by in the thread that holds it
         self._places: dict[int, int] = {}
         self._held: list[object] = []
         self._answers: dict[bytes, int] = {}
@@ -36,29 +48,32 @@ class Conversation:
     def given(self, messages: Sequence[object]) -> Ranges:
         """Where ``messages`` stand, as half-open ranges; new ones are added."""
         ids = list(map(id, messages))
-        known = len(self._last_ids)
-        if known and ids[:known] == self._last_ids:
-            ranges = list(self._last_ranges)  # the usual case: the history grew at its end
-        else:
-            ranges, known = [], 0
-        for message in messages[known:]:
-            _extend(ranges, self._place(message))
-        self._last_ids, self._last_ranges = ids, list(ranges)
+        with self._lock:
+            known = len(self._last_ids)
+            if known and ids[:known] == self._last_ids:
+                ranges = list(self._last_ranges)  # the usual case: the history grew at its end
+            else:
+                ranges, known = [], 0
+            for message in messages[known:]:
+                _extend(ranges, self._place(message))
+            self._last_ids, self._last_ranges = ids, list(ranges)
         return ranges
 
     def produced(self, message: Fields, *origin: object) -> Ranges:
         """Add an answer; ``origin`` are the objects it may come back as in the history."""
-        place = self._add(message)
-        if (key := _key(message)) is not None:
-            self._answers[key] = place
-        for item in origin:
-            if item is not None:
-                self._hold(item, place)
+        with self._lock:
+            place = self._add(message)
+            if (key := _key(message)) is not None:
+                self._answers[key] = place
+            for item in origin:
+                if item is not None:
+                    self._hold(item, place)
         return [(place, place + 1)]
 
     def said(self, role: str, text: str) -> Ranges:
         """Add a plain text message."""
-        place = self._add({"role": role, "parts": [{"type": "text", "content": text}]})
+        with self._lock:
+            place = self._add({"role": role, "parts": [{"type": "text", "content": text}]})
         return [(place, place + 1)]
 
     def _place(self, message: object) -> int:
@@ -87,6 +102,8 @@ class Conversation:
 
 
 def _extend(ranges: Ranges, place: int) -> None:
+    if ranges and ranges[-1][1] == place + 1:
+        return  # an answer that comes back as several items is still one message
     if ranges and ranges[-1][1] == place:
         ranges[-1] = (ranges[-1][0], place + 1)
     else:

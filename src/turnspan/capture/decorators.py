@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, overload
 
 from turnspan.capture.calls import Call, Parameters
 from turnspan.capture.wrappers import wrap
+from turnspan.errors import CaptureError
 
 __all__ = ["agent", "model", "retrieval", "step", "tool"]
 
 # The decorated callable keeps its own type: overloads, descriptors and all. That says more
 # than a ParamSpec can, which knows neither.
-F = TypeVar(
-    "F", bound="Callable[..., Any] | staticmethod[..., Any] | classmethod[Any, ..., Any]"
-)
+F = TypeVar("F", bound="Callable[..., Any] | staticmethod[..., Any] | classmethod[Any, ..., Any]")
 Reasoning = Callable[[Any], str | None]
 
 
@@ -48,9 +48,11 @@ def agent(
     ``reasoning`` is given the result and answers why the agent came to it.
 
     Raises:
-        CaptureError: at decoration, for what is no function, method or callable object.
+        CaptureError: at decoration, for what is no function, method or callable object, and
+            for options of another type.
     """
     _only(identity, ("id", "version", "description"))
+    _check("agent", name=name, state=state, reasoning=reasoning, metadata=metadata, **identity)
 
     def describe(inner: Callable[..., Any]) -> Call:
         label = name or _name(inner)
@@ -84,14 +86,16 @@ def tool(
     *,
     name: str | None = None,
     description: str | None = None,
-    type: str = "function",  # noqa: A002  # the conventions' word
+    type: str = "function",  # the conventions' word
     metadata: Mapping[str, Any] | None = None,
 ) -> Any:
     """Record each call inside a turn as a tool step, arguments by parameter name.
 
     Raises:
-        CaptureError: at decoration, for what is no function, method or callable object.
+        CaptureError: at decoration, for what is no function, method or callable object, and
+            for options of another type.
     """
+    _check("tool", name=name, description=description, type=type, metadata=metadata)
 
     def describe(inner: Callable[..., Any]) -> Call:
         known = {"type": type, **({"description": description} if description else {})}
@@ -128,8 +132,11 @@ def model(
     Anthropic, LangChain and LiteLLM clients return.
 
     Raises:
-        CaptureError: at decoration, for what is no function, method or callable object.
+        CaptureError: at decoration, for what is no function, method or callable object, and
+            for options of another type.
     """
+    _check("model", name=name, provider=provider, operation=operation, metadata=metadata)
+    _check("model", reasoning=reasoning)
 
     def describe(inner: Callable[..., Any]) -> Call:
         known: dict[str, Any] = {"operation": operation} if operation != "chat" else {}
@@ -159,8 +166,10 @@ def retrieval(
     """Record each call inside a turn as a retrieval step.
 
     Raises:
-        CaptureError: at decoration, for what is no function, method or callable object.
+        CaptureError: at decoration, for what is no function, method or callable object, and
+            for options of another type.
     """
+    _check("retrieval", name=name, metadata=metadata)
     return _decorate(
         fn, lambda inner: _call("retrieval", name or _name(inner), inner, metadata=metadata)
     )
@@ -186,8 +195,10 @@ def step(
     """Record each call inside a turn as a plain step.
 
     Raises:
-        CaptureError: at decoration, for what is no function, method or callable object.
+        CaptureError: at decoration, for what is no function, method or callable object, and
+            for options of another type.
     """
+    _check("step", name=name, reasoning=reasoning, metadata=metadata)
     return _decorate(
         fn,
         lambda inner: _call(
@@ -211,8 +222,40 @@ def _call(
     metadata: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> Call:
-    said = {"metadata": dict(metadata)} if metadata else {}
+    said = {"metadata": _written(metadata)} if metadata else {}
     return Call(kind, name, Parameters.of(inner), {**(known or {}), **said}, **more)
+
+
+def _written(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """As it will be on the wire: every call carries it, and none pays for it."""
+    import orjson  # here, with the next: most decorators have no metadata
+
+    from turnspan.capture.values import Limits, encodable, to_json
+
+    return {
+        encodable(key): orjson.Fragment(to_json(item, Limits()).text)
+        for key, item in metadata.items()
+        if type(key) is str
+    }
+
+
+def _check(what: str, **given: Any) -> None:
+    """Refuse at decoration what every call would fail over."""
+    for key, said in given.items():
+        if key in ("state", "reasoning"):
+            _check_callable(what, key, said)
+        elif key == "metadata" and said is not None and not isinstance(said, Mapping):
+            raise CaptureError(f"{what}({key}={said!r}) is no mapping", fix="give a dict")
+        elif key != "metadata" and said is not None and not isinstance(said, str):
+            raise CaptureError(f"{what}({key}={said!r}) is no string", fix="give a string")
+
+
+def _check_callable(what: str, key: str, given: Any) -> None:
+    if given is not None and (not callable(given) or inspect.iscoroutinefunction(given)):
+        raise CaptureError(
+            f"{what}({key}={given!r}) is no function to call",
+            fix="give a plain function that answers at once",
+        )
 
 
 def _name(inner: Callable[..., Any]) -> str:

@@ -7,7 +7,7 @@ left to assemble. A draft belongs to the thread or task that records it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import Token
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +31,14 @@ USAGE_KEYS = (
     "cost_usd",
 )
 
-
-
 MAX_CUTS = 100  # notes of what was cut; beyond that only their number is told
+
+
+class _Itself:
+    """What `turn` is of a turn that has ended: the turn, looked up rather than kept."""
+
+    def __get__(self, turn: TurnDraft, kind: type) -> TurnDraft:
+        return turn
 
 
 class Draft:
@@ -82,39 +87,33 @@ class Draft:
 
 
 class StepDraft(Draft):
-    """A step while it is open."""
-
-    def __init__(self, turn: TurnDraft, kind: str, span: OpenSpan, fields: Fields) -> None:
-        self.turn = turn
-        self.kind = kind
-        self.span = span
-        self.fields = fields
+    """A step while it is open; `Recorder.open_step` fills it in."""
 
 
 class TurnDraft(Draft):
-    """A turn while it is open. Its `open` record is what ``fields`` hold once it has input."""
+    """A turn while it is open; `Recorder.open_turn` fills it in.
 
+    Its `open` record is what ``fields`` hold once it has input. It is its own `turn` while it
+    is open, which is a cycle: `Recorder.close` undoes it, so that no turn waits for the
+    collector.
+    """
+
+    turn = _Itself()  # type: ignore[assignment]  # an instance may have one of its own
     kind = "turn"
     session_id: str | None = None
     user_id: str | None = None
     conversation: Conversation | None = None
     size = 0  # characters of content kept so far
     usage: Fields | None = None  # summed over the model steps
+    steps_journalled = 0
+    read_state: Callable[[], Any] | None = None
     cuts: list[Fields] | None = None
-
-    def __init__(self, source: Recorder, agent: str, started_mono: int, fields: Fields) -> None:
-        self.source = source
-        self.agent = agent
-        self.started_at: int = fields["started_at"]
-        self.started_mono = started_mono
-        self.fields = fields
-        self.steps: list[Fields] = []
-        self.open_steps: dict[str, StepDraft] = {}
-
-    @property
-    def turn(self) -> TurnDraft:  # type: ignore[override]  # a field would be a cycle
-        """Itself."""
-        return self
+    source: Recorder
+    agent: str
+    started_at: int
+    started_mono: int
+    steps: list[Fields]
+    open_steps: dict[str, StepDraft]
 
     def cut(self, where: str, why: str, size_bytes: int | None = None) -> None:
         """Remember that something was not kept."""
@@ -138,23 +137,23 @@ class TurnDraft(Draft):
 
 def trace_of(span: OpenSpan) -> orjson.Fragment:
     """Where the turn of ``span`` stands in its trace, as it goes on the wire."""
-    if span.parent_span_id or span.state or span.mode != "own":
+    if span.parent_span_id or span.state or span.mode != "own" or not span.sampled:
         return orjson.Fragment(orjson.dumps(_trace(span)))
+    trace_id, span_id = span.trace_id.to_bytes(16, "big").hex(), hex_id(span.span_id)
     return orjson.Fragment(
-        b'{"trace_id":"%032x","span_id":"%016x","flags":%d,"sampled":%b,"mode":"own"}'
-        % (span.trace_id, span.span_id, span.flags, b"true" if span.sampled else b"false")
+        f'{{"trace_id":"{trace_id}","span_id":"{span_id}","flags":1,"sampled":true,"mode":"own"}}'
     )
 
 
-def _hex(span_id: int) -> str:
+def hex_id(span_id: int) -> str:
     """A span id as the wire has it: 16 hex characters."""
     return span_id.to_bytes(8, "big").hex()
 
 
 def _trace(span: OpenSpan) -> Fields:
-    trace: Fields = {"trace_id": f"{span.trace_id:032x}", "span_id": _hex(span.span_id)}
+    trace: Fields = {"trace_id": f"{span.trace_id:032x}", "span_id": hex_id(span.span_id)}
     if span.parent_span_id:
-        trace["parent_span_id"] = _hex(span.parent_span_id)
+        trace["parent_span_id"] = hex_id(span.parent_span_id)
     trace["flags"] = span.flags
     if span.state:
         trace["state"] = span.state

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from turnspan.capture.context import current_draft
 from turnspan.capture.contents import set_input, set_output
+from turnspan.capture.context import current_draft
 from turnspan.capture.drafts import USAGE_KEYS, Draft, StepDraft, TurnDraft
 from turnspan.capture.parts import Fields
 from turnspan.capture.values import encodable
@@ -88,7 +88,7 @@ class OpenStep:
             reasoning_tokens,
             cost_usd,
         )
-        known = {k: v for k, v in zip(USAGE_KEYS, given, strict=True) if type(v) in (int, float)}
+        known = {k: v for k, v in zip(USAGE_KEYS, given, strict=True) if _counts(k, v)}
         self._draft.merge("usage", known)
 
     def set_model(self, *, provider: str | None = None, name: str | None = None) -> None:
@@ -102,7 +102,7 @@ class OpenStep:
     def _try(self, what: str, do: Any, *args: Any) -> None:
         try:
             do(*args)
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001  # border: our failures are not the caller's
             if self._draft is not None:
                 self._draft.recorder.failed(f"the {what} of a turn or step could not be set", exc)
 
@@ -146,3 +146,12 @@ def _add_tags(turn: TurnDraft, tags: tuple[object, ...]) -> None:
         elif tag not in known:
             known.append(encodable(tag))
     turn.fields["tags"] = known
+
+
+def _counts(key: str, amount: object) -> bool:
+    """Whether ``amount`` is a number of tokens, or a price."""
+    if type(amount) is int or (type(amount) is float and key == "cost_usd"):
+        return True
+    if amount is not None:
+        say("usage", "%s is a number, not %s: left out", key, type(amount).__name__)
+    return False

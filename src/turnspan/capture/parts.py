@@ -7,15 +7,25 @@ and dictionaries of the same keys.
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Callable
 from typing import Any, Final
 
 import orjson
 
-from turnspan.capture.stored import fields_of, plain
-from turnspan.capture.values import FAST, Limits, cut_text, to_json
+from turnspan.capture.stored import plain
+from turnspan.capture.values import Limits, cut_text, to_json
 
-__all__ = ["Fields", "looks_like_message", "message_of", "parts_of", "text_of"]
+__all__ = [
+    "Fields",
+    "as_fields",
+    "looks_like_message",
+    "message_of",
+    "parts_of",
+    "reasoning_of",
+    "rows_of",
+    "text_of",
+    "word_of",
+]
 
 Fields = dict[str, Any]
 
@@ -29,6 +39,13 @@ _LANGCHAIN_ROLES: Final = {
     "function": "tool",
     "developer": "system",
 }
+_ITEM_ROLES: Final = {  # what the Responses API has in a history beside messages
+    "function_call": "assistant",
+    "custom_tool_call": "assistant",
+    "reasoning": "assistant",
+    "function_call_output": "tool",
+    "custom_tool_call_output": "tool",
+}
 _KNOWN_ROLES: Final = frozenset({"user", "assistant", "system", "tool", "developer", "function"})
 
 
@@ -36,8 +53,24 @@ def as_fields(value: object) -> Fields | None:
     """``value`` as a dictionary of what it stores; None for what has no fields."""
     if type(value) is dict:
         return value
-    stored = plain(value) if value is not None else None
-    return stored if type(stored) is dict else fields_of(value)
+    stored = None if value is None else plain(value)
+    return stored if type(stored) is dict else None
+
+
+def rows_of(value: object) -> list[Any] | tuple[Any, ...]:
+    """``value`` as a row of items; empty for what is none."""
+    stored = None if value is None else plain(value)
+    return stored if type(stored) is list or type(stored) is tuple else ()
+
+
+def word_of(value: object) -> str:
+    """``value`` as a word or number, empty for what is neither."""
+    if type(value) is str:
+        return value
+    stored = None if value is None else plain(value)
+    if type(stored) is str:
+        return stored
+    return str(stored) if type(stored) is int or type(stored) is float else ""
 
 
 def looks_like_message(value: object) -> bool:
@@ -45,9 +78,12 @@ def looks_like_message(value: object) -> bool:
     fields = as_fields(value)
     if fields is None:
         return False
-    if fields.get("role") in _KNOWN_ROLES:
+    if word_of(fields.get("role")) in _KNOWN_ROLES:
         return "content" in fields or "tool_calls" in fields or "parts" in fields
-    return fields.get("type") in _LANGCHAIN_ROLES and "content" in fields
+    kind = word_of(fields.get("type"))
+    if kind in _ITEM_ROLES:
+        return "call_id" in fields or "summary" in fields
+    return kind in _LANGCHAIN_ROLES and "content" in fields
 
 
 def message_of(value: object, limits: Limits) -> Fields:
@@ -57,19 +93,23 @@ def message_of(value: object, limits: Limits) -> Fields:
         return {"role": "user", "parts": [_text(_shown(value, limits), limits)]}
     role = _role(fields)
     message: Fields = {"role": role, "parts": parts_of(fields, role, limits)}
-    if type(name := fields.get("name")) is str and name:
+    if not _is_item(fields) and (name := word_of(fields.get("name"))):
         message["name"] = name
     return message
 
 
 def parts_of(fields: Fields, role: str, limits: Limits) -> list[Fields]:
     """The parts of one message: reasoning, content, then tool calls."""
+    if _is_item(fields):
+        return _block(fields, limits)
     if role == "tool" and "tool_call_id" in fields:
         return [_response(fields.get("tool_call_id"), fields.get("content"), limits)]
     parts = _reasoning(fields, limits)
     parts += _content(fields["parts"] if "parts" in fields else fields.get("content"), limits)
+    if refusal := word_of(fields.get("refusal")):
+        parts.append(_text(refusal, limits))
     called = {part.get("id") for part in parts if part["type"] == "tool_call"}
-    for call in fields.get("tool_calls") or ():
+    for call in rows_of(fields.get("tool_calls")):
         part = _tool_call(call, limits)
         if part.get("id") is None or part["id"] not in called:
             parts.append(part)
@@ -88,26 +128,36 @@ def reasoning_of(message: Fields) -> str:
 
 
 def _role(fields: Fields) -> str:
-    role = fields.get("role")
-    if type(role) is str and role:
+    if role := word_of(fields.get("role")):
         return "system" if role == "developer" else role
-    return _LANGCHAIN_ROLES.get(str(fields.get("type")), "user")
+    kind = word_of(fields.get("type"))
+    if kind.endswith("_call"):
+        return "assistant"
+    return _ITEM_ROLES.get(kind) or _LANGCHAIN_ROLES.get(kind, "user")
+
+
+def _is_item(fields: Fields) -> bool:
+    """Whether it is an item of the Responses API that is no message: a call, its output, …"""
+    if "role" in fields:
+        return False
+    kind = word_of(fields.get("type"))
+    return kind in _ITEM_ROLES or kind.endswith("_call")
 
 
 def _reasoning(fields: Fields, limits: Limits) -> list[Fields]:
     extra = as_fields(fields.get("additional_kwargs")) or {}
     for source in (fields, extra):
         for key in ("reasoning_content", "reasoning"):
-            if type(text := source.get(key)) is str and text:
-                return [{"type": "reasoning", "content": cut_text(text, limits.max_bytes)[0]}]
+            if text := word_of(source.get(key)):
+                return [_reasoned(text, limits)]
     return []
 
 
 def _content(content: object, limits: Limits) -> list[Fields]:
-    if content is None or content == "":
+    if content is None:
         return []
     if type(content) is str:
-        return [_text(content, limits)]
+        return [_text(content, limits)] if content else []
     if type(content) is list or type(content) is tuple:
         return [part for block in content for part in _block(block, limits)]
     return [_text(_shown(content, limits), limits)]
@@ -119,28 +169,40 @@ def _block(block: object, limits: Limits) -> list[Fields]:
     fields = as_fields(block)
     if fields is None:
         return [_text(_shown(block, limits), limits)]
-    read = _BLOCKS.get(str(fields.get("type")))
-    return [read(fields, limits)] if read else [_text(_shown(fields, limits), limits)]
+    kind = word_of(fields.get("type"))
+    if not kind:
+        return [_text(_shown(fields, limits), limits)]
+    return [_BLOCKS.get(kind, _other)(fields, limits)]
 
 
 def _text(text: str, limits: Limits) -> Fields:
     return {"type": "text", "content": cut_text(text, limits.max_bytes)[0]}
 
 
-def _thought(fields: Fields, limits: Limits) -> Fields:
-    text = fields.get("thinking") or fields.get("reasoning") or fields.get("content")
-    if type(text) is not str:
-        summary = fields.get("summary") or ()
-        text = "\n".join(str((as_fields(item) or {}).get("text", "")) for item in summary)
+def _said(key: str) -> Callable[[Fields, Limits], Fields]:
+    return lambda fields, limits: _text(
+        word_of(fields.get(key)) or word_of(fields.get("content")), limits
+    )
+
+
+def _reasoned(text: str, limits: Limits) -> Fields:
     return {"type": "reasoning", "content": cut_text(text, limits.max_bytes)[0]}
+
+
+def _thought(fields: Fields, limits: Limits) -> Fields:
+    for key in ("thinking", "reasoning", "content"):
+        if text := word_of(fields.get(key)):
+            return _reasoned(text, limits)
+    rows = [as_fields(item) or {} for item in rows_of(fields.get("summary"))]
+    return _reasoned("\n".join(word_of(row.get("text")) for row in rows), limits)
 
 
 def _tool_call(call: object, limits: Limits) -> Fields:
     fields = as_fields(call) or {}
-    function = as_fields(fields.get("function")) or fields
-    part: Fields = {"type": "tool_call", "name": str(function.get("name", ""))}
-    if (call_id := fields.get("call_id") or fields.get("id")) is not None:
-        part["id"] = str(call_id)
+    function = as_fields(fields.get("function")) or as_fields(fields.get("custom")) or fields
+    part: Fields = {"type": "tool_call", "name": word_of(function.get("name"))}
+    if call_id := word_of(fields.get("call_id")) or word_of(fields.get("id")):
+        part["id"] = call_id
     arguments = next(
         (function[key] for key in ("arguments", "args", "input") if key in function), None
     )
@@ -150,15 +212,21 @@ def _tool_call(call: object, limits: Limits) -> Fields:
 
 def _response(call_id: object, response: object, limits: Limits) -> Fields:
     part: Fields = {"type": "tool_call_response", "response": _json(response, limits)}
-    if call_id is not None:
-        part["id"] = str(call_id)
+    if known := word_of(call_id):
+        part["id"] = known
     return part
+
+
+def _other(fields: Fields, limits: Limits) -> Fields:
+    """A part of a kind that the conventions have no name for: kept under its own."""
+    kept = {key: item for key, item in fields.items() if key != "type"}
+    return {"type": word_of(fields["type"]), "content": _json(kept, limits)}
 
 
 def _json(value: object, limits: Limits) -> Any:
     """Structured data, whether it came as such or as JSON text; shared with nobody."""
     if type(value) is str:
-        if not value.startswith(("{", "[")):
+        if not value.startswith(("{", "[")) or len(value) > limits.max_bytes:
             return cut_text(value, limits.max_bytes)[0]
         try:
             return orjson.loads(value)
@@ -168,47 +236,58 @@ def _json(value: object, limits: Limits) -> Any:
 
 
 def _media(fields: Fields, _: Limits) -> Fields:
-    kind = str(fields["type"]).removeprefix("input_").removesuffix("_url")
-    source = as_fields(fields.get("source")) or as_fields(fields.get(f"{kind}_url")) or fields
-    where = source.get("url") or fields.get("image_url")
-    if type(where) is str and not where.startswith("data:"):
+    kind = word_of(fields["type"]).removeprefix("input_").removesuffix("_url")
+    places = ("source", f"{kind}_url", f"input_{kind}", kind)
+    source = next((found for key in places if (found := as_fields(fields.get(key)))), fields)
+    where = next((text for key in _WHERE if (text := word_of(source.get(key)))), "")
+    if where and not where.startswith("data:"):
         return {"type": "uri", "modality": kind, "uri": where}
     mime, data = _inline(source, where)
     if len(data) <= MEDIA_BASE64_CHARS:
         return {"type": "blob", "modality": kind, "content": data, "mime_type": mime}
+    import hashlib  # here: large media are rare
+
     digest = hashlib.sha256(data.encode("utf-8", "surrogatepass")).hexdigest()
     uri = f"sha256:{digest}"
     return {"type": "uri", "modality": kind, "uri": uri, "mime_type": mime, "size": len(data)}
 
 
-def _inline(source: Fields, where: object) -> tuple[str, str]:
-    if type(where) is str:
-        head, _, data = where.removeprefix("data:").partition(",")
+def _inline(source: Fields, where: str) -> tuple[str, str]:
+    """The media type and base64 of what stands in the message itself."""
+    data = where or next((text for key in _DATA if (text := word_of(source.get(key)))), "")
+    if data.startswith("data:"):
+        head, _, data = data.removeprefix("data:").partition(",")
         return head.partition(";")[0], data
-    mime = source.get("media_type") or source.get("mime_type") or "application/octet-stream"
-    data = source.get("data") or source.get("base64") or ""
-    return str(mime), data if type(data) is str else ""
+    mime = word_of(source.get("media_type")) or word_of(source.get("mime_type"))
+    return mime or word_of(source.get("format")) or "application/octet-stream", data
 
 
 def _shown(value: object, limits: Limits) -> str:
-    try:
-        return orjson.dumps(value, None, FAST).decode()
-    except (TypeError, RecursionError):
-        return to_json(value, limits).text
+    return to_json(value, limits).text
 
 
-_BLOCKS: Final = {
-    "text": lambda fields, limits: _text(str(fields.get("text", fields.get("content", ""))), limits),
-    "input_text": lambda fields, limits: _text(str(fields.get("text", "")), limits),
-    "output_text": lambda fields, limits: _text(str(fields.get("text", "")), limits),
-    "refusal": lambda fields, limits: _text(str(fields.get("refusal", "")), limits),
+_WHERE: Final = ("url", "image_url", "file_url", "file_id")
+_DATA: Final = ("data", "base64", "file_data")
+_BLOCKS: Final[dict[str, Callable[[Fields, Limits], Fields]]] = {
+    "text": _said("text"),
+    "input_text": _said("text"),
+    "output_text": _said("text"),
+    "refusal": _said("refusal"),
     "thinking": _thought,
     "reasoning": _thought,
     "tool_use": _tool_call,
+    "server_tool_use": _tool_call,
     "tool_call": _tool_call,
     "function_call": _tool_call,
+    "custom_tool_call": _tool_call,
     "tool_result": lambda fields, limits: _response(
         fields.get("tool_use_id"), fields.get("content"), limits
+    ),
+    "custom_tool_call_output": lambda fields, limits: _response(
+        fields.get("call_id"), fields.get("output"), limits
+    ),
+    "function_call_output": lambda fields, limits: _response(
+        fields.get("call_id"), fields.get("output"), limits
     ),
     "tool_call_response": lambda fields, limits: _response(
         fields.get("id"), fields.get("response"), limits
@@ -220,5 +299,6 @@ _BLOCKS: Final = {
     "input_audio": _media,
     "video": _media,
     "file": _media,
+    "input_file": _media,
     "document": _media,
 }

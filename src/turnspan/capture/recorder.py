@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 
 from turnspan.capture.calls import Call
-from turnspan.capture.contents import put_input, put_output, put_state
+from turnspan.capture.contents import put_input, put_output, put_reasoning, put_state
 from turnspan.capture.context import Session, current_draft, current_session
 from turnspan.capture.conversation import Conversation
 from turnspan.capture.drafts import Draft, Fields, StepDraft, TurnDraft, trace_of
@@ -28,7 +28,7 @@ LONG_TURN_NS: Final = 1_000_000_000
 MAX_OPEN_INPUT_BYTES: Final = 64 * 1024
 SCHEMA_VERSION: Final = 1
 _LINE: Final = FAST | orjson.OPT_APPEND_NEWLINE
-_NO_SESSION: Final = Session()
+_NOTHING: Final[Mapping[str, Any]] = {}
 
 
 class Recorder:
@@ -75,17 +75,23 @@ class Recorder:
         try:
             parent = current_draft.get()
             if parent is not None and not parent.turn.ended:
-                draft = self.open_step(parent, call.kind, call.name)
-                if call.known:
-                    draft.fields.update(call.known)
+                draft = self.open_step(parent, call.kind, call.name, call.known)
                 put_input(self, draft, call, args, kwargs)
             elif call.kind == "agent" or self.orphans:
                 draft = turn = self.open_turn(call.agent)
-                put_input(self, turn, call, args, kwargs)
-                if call.state is not None:
-                    put_state(self, turn, call.state, "state_before")
-                if "metadata" in call.known:
-                    turn.merge("metadata", call.known["metadata"])
+                if (
+                    len(args) == call.parameters.one
+                    and type(text := args[-1]) is str
+                    and len(text) <= self.short_chars
+                    and text.isascii()
+                    and not kwargs
+                    and self.content
+                ):
+                    turn.fields["input"] = {"type": "text", "content": text}
+                else:
+                    put_input(self, turn, call, args, kwargs)
+                if call.extras:
+                    self._put_extras(turn, call)
                 self.announce(turn)
         except Exception as exc:
             self.failed("a call could not be recorded", exc)
@@ -97,10 +103,20 @@ class Recorder:
     def leave(self, draft: Draft, call: Call, result: object) -> None:
         """Close ``draft`` with what its call returned. Never raises."""
         try:
-            if "output" not in draft.fields:
+            fields = draft.fields
+            if "output" in fields:
+                pass  # the code inside has said what it is
+            elif (
+                type(result) is str
+                and len(result) <= self.short_chars
+                and result.isascii()
+                and self.content
+            ):
+                fields["output"] = {"type": call.output_type, "content": result}
+            else:
                 put_output(self, draft, call, result)
-            if call.state is not None and isinstance(draft, TurnDraft):
-                put_state(self, draft, call.state, "state_after")
+            if call.extras:
+                self._put_last_extras(draft, call, result)
             self.close(draft)
         except Exception as exc:
             self.failed("a result could not be recorded", exc)
@@ -110,22 +126,28 @@ class Recorder:
         self, agent: Mapping[str, Any], *, activate: bool = True, session: Session | None = None
     ) -> TurnDraft:
         """Begin a turn of ``agent``; call `announce` once its input is set."""
-        session = session or current_session.get() or _NO_SESSION
-        name, started_at = agent["name"], self._now_ns()
-        fields: Fields = {"record": "open", "id": self._turn_id()}
-        if session is not _NO_SESSION:
-            self._join(fields, session)
+        if session is None:
+            session = current_session.get()
+        started_at = self._now_ns()
+        turn = TurnDraft()
+        turn.turn = turn
+        turn.source = self
+        turn.agent = name = agent["name"]
+        turn.started_at = started_at
+        turn.started_mono = self._monotonic_ns()
+        turn.steps = []
+        turn.open_steps = {}
+        turn.fields = fields = {"record": "open", "id": self._turn_id()}
+        if session is not None:
+            self._join(turn, session)
         fields["agent"] = agent
         fields["started_at"] = started_at
         if self._baggage is not None and (entries := self._baggage()):
-            fields["metadata"] = {**fields.get("metadata", {}), **entries}
-        turn = TurnDraft(self, name, self._monotonic_ns(), fields)
-        turn.session_id, turn.user_id = session.id, session.user_id
+            turn.merge("metadata", entries)
         turn.span = span = self._start_span(
-            "turn", name, started_at, None, session.id, session.user_id, name, activate
+            "turn", name, started_at, None, turn.session_id, turn.user_id, name, activate
         )
         fields["trace"] = trace_of(span)
-        fields["resource"] = self._resource
         if activate:
             turn.token = current_draft.set(turn)
         return turn
@@ -133,16 +155,31 @@ class Recorder:
     def announce(self, turn: TurnDraft) -> None:
         """Write the record that makes a turn known, should its process die."""
         fields = turn.fields
-        if turn.size > MAX_OPEN_INPUT_BYTES // 4 and "input" in fields:
-            kept, _ = cut_text(fields["input"]["content"], MAX_OPEN_INPUT_BYTES)
-            fields = {**fields, "input": {**fields["input"], "content": kept}}
-        self._append(_line(fields))
+        content = fields.get("input")
+        if content is not None and len(content["content"]) > MAX_OPEN_INPUT_BYTES // 4:
+            kept, _ = cut_text(content["content"], MAX_OPEN_INPUT_BYTES)
+            fields = {**fields, "input": {**content, "content": kept}}
+        try:
+            line = orjson.dumps(fields, None, _LINE)
+        except TypeError:
+            line = _careful_line(fields)
+        self._append(line)
 
-    def open_step(self, parent: Draft, kind: str, name: str, *, activate: bool = True) -> StepDraft:
-        """Begin a step under ``parent``, which is a turn or another step."""
-        turn = parent.turn
+    def open_step(
+        self,
+        parent: Draft,
+        kind: str,
+        name: str,
+        known: Mapping[str, Any] = _NOTHING,
+        *,
+        activate: bool = True,
+    ) -> StepDraft:
+        """Begin a step under ``parent``, a turn or a step; ``known`` are fields it has."""
+        step = StepDraft()
+        step.turn = turn = parent.turn
+        step.kind = kind
         started_at = turn.started_at + self._monotonic_ns() - turn.started_mono
-        span = self._start_span(
+        step.span = span = self._start_span(
             kind,
             name,
             started_at,
@@ -153,10 +190,16 @@ class Recorder:
             activate,
         )
         step_id = span.span_id.to_bytes(8, "big").hex()
-        fields = {"id": step_id, "kind": kind, "name": name, "started_at": started_at}
+        step.fields = fields = {
+            "id": step_id,
+            "kind": kind,
+            "name": name,
+            "started_at": started_at,
+            **known,
+        }
         if parent is not turn:
-            fields["parent_id"] = parent.id
-        step = turn.open_steps[step_id] = StepDraft(turn, kind, span, fields)
+            fields["parent_id"] = parent.fields["id"]
+        turn.open_steps[step_id] = step
         if activate:
             step.token = current_draft.set(step)
         return step
@@ -172,12 +215,29 @@ class Recorder:
                 current_draft.reset(token)
             except ValueError:
                 _leave_elsewhere(draft)
-        fields = draft.fields
+        turn, fields = draft.turn, draft.fields
         fields["status"] = status
-        if isinstance(draft, StepDraft):
-            self._close_step(draft, fields)
-        else:
-            self._close_turn(draft, fields)  # type: ignore[arg-type]  # the other kind there is
+        fields["ended_at"] = ended_at = turn.started_at + self._monotonic_ns() - turn.started_mono
+        if draft is turn:
+            del turn.turn
+            self._close_turn(turn, fields)
+            return
+        turn.open_steps.pop(fields["id"], None)
+        shown = fields
+        if turn.conversation is not None and draft.span.mode == "live":
+            shown = {**fields, "messages": turn.conversation.messages}
+        if (notes := self._end_span(draft.span, shown)) is not None:
+            fields["span"] = notes
+        if turn.ended:
+            self.late_steps += 1
+            return
+        if turn.size > self._max_turn_bytes:
+            _drop_contents(turn, fields, self._max_turn_bytes)
+        turn.steps.append(fields)
+        if "usage" in fields and draft.kind == "model":
+            turn.add_usage(fields["usage"])
+        if ended_at - turn.started_at > LONG_TURN_NS:
+            self._journal_steps(turn)
 
     def fail(self, draft: Draft, error: BaseException) -> None:
         """End ``draft`` because ``error`` came out of it. Never raises."""
@@ -245,16 +305,27 @@ class Recorder:
             self._on_first()
         self._append(line)
 
-    def _join(self, fields: Fields, session: Session) -> None:
+    def _join(self, turn: TurnDraft, session: Session) -> None:
+        fields = turn.fields
         if session.id is not None:
-            fields["session_id"] = session.id
+            turn.session_id = fields["session_id"] = session.id
             fields["number"] = self._log.next_number(session.id)
         if session.user_id is not None:
-            fields["user_id"] = session.user_id
+            turn.user_id = fields["user_id"] = session.user_id
         if session.metadata:
             fields["metadata"] = {key: self.json(item) for key, item in session.metadata.items()}
         if session.tags:
             fields["tags"] = list(session.tags)
+
+    def _put_extras(self, turn: TurnDraft, call: Call) -> None:
+        if call.state is not None:
+            turn.read_state = call.state
+            put_state(self, turn, "state_before")
+        turn.merge("metadata", call.known.get("metadata", _NOTHING))
+
+    def _put_last_extras(self, draft: Draft, call: Call, result: object) -> None:
+        if call.reasoning is not None:
+            put_reasoning(self, draft, call.reasoning, result)
 
     def _close_without_output(self, draft: Draft) -> None:
         try:
@@ -264,34 +335,21 @@ class Recorder:
             self.failed("a turn was lost", exc)
             self.abandon(draft)
 
-    def _close_step(self, step: StepDraft, fields: Fields) -> None:
-        turn = step.turn
-        turn.open_steps.pop(fields["id"], None)
-        fields["ended_at"] = ended_at = turn.started_at + self._monotonic_ns() - turn.started_mono
-        shown = fields
-        if turn.conversation is not None and step.span.mode == "live":
-            shown = {**fields, "messages": turn.conversation.messages}
-        if (notes := self._end_span(step.span, shown)) is not None:
-            fields["span"] = notes
-        if turn.ended:
-            self.late_steps += 1
-            return
-        if turn.size > self._max_turn_bytes:
-            _drop_contents(turn, fields, self._max_turn_bytes)
-        turn.steps.append(fields)
-        if "usage" in fields and step.kind == "model":
-            turn.add_usage(fields["usage"])
-        if ended_at - turn.started_at > LONG_TURN_NS:
+    def _journal_steps(self, turn: TurnDraft) -> None:
+        """Write what a long turn has done so far, should it be cut off."""
+        for fields in turn.steps[turn.steps_journalled :]:
             self._append(_line({"record": "step", "turn_id": turn.id, "step": fields}))
+        turn.steps_journalled = len(turn.steps)
 
     def _close_turn(self, turn: TurnDraft, fields: Fields) -> None:
-        fields["ended_at"] = turn.started_at + self._monotonic_ns() - turn.started_mono
+        if turn.read_state is not None:
+            put_state(self, turn, "state_after")
         if turn.open_steps:
             _sweep(turn, fields["ended_at"])
         if turn.steps:
             fields["steps"] = turn.steps
-        if turn.usage is not None and "usage" not in fields:
-            fields["usage"] = turn.usage
+            if turn.usage is not None and "usage" not in fields:
+                fields["usage"] = turn.usage
         if turn.conversation is not None:
             fields["messages"] = turn.conversation.messages
         if turn.cuts is not None:
@@ -299,8 +357,13 @@ class Recorder:
         if (notes := self._end_span(turn.span, fields)) is not None:
             fields["span"] = notes
         fields["record"] = "turn"
+        fields["resource"] = self._resource
         fields["schema_version"] = SCHEMA_VERSION
-        self._append(_line(fields))
+        try:
+            line = orjson.dumps(fields, None, _LINE)
+        except TypeError:
+            line = _careful_line(fields)
+        self._append(line)
         self.recorded += 1
 
 
@@ -332,8 +395,12 @@ def _line(fields: Fields) -> bytes:
     try:
         return orjson.dumps(fields, None, _LINE)
     except TypeError:
-        # A lone surrogate in a name or an id, which the encoder refuses.
-        return to_json(fields, Limits(max_bytes=2**30, max_nodes=2**30)).text.encode() + b"\n"
+        return _careful_line(fields)
+
+
+def _careful_line(fields: Fields) -> bytes:
+    """For a lone surrogate in a name or an id, which the encoder refuses."""
+    return to_json(fields, Limits(max_bytes=2**30, max_nodes=2**30)).text.encode() + b"\n"
 
 
 def _drop_contents(turn: TurnDraft, fields: Fields, max_bytes: int) -> None:

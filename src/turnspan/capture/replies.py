@@ -7,11 +7,19 @@ Only stored fields are read: no property, no method of the client's is called.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from turnspan.capture.parts import Fields, as_fields, looks_like_message, message_of, parts_of
+from turnspan.capture.parts import (
+    Fields,
+    as_fields,
+    looks_like_message,
+    message_of,
+    parts_of,
+    rows_of,
+    word_of,
+)
 from turnspan.capture.values import Limits
 
 __all__ = ["Reply", "read_reply"]
@@ -43,10 +51,10 @@ def read_reply(result: object, limits: Limits) -> Reply | None:
 def _chat_completion(fields: Fields, _: object, limits: Limits) -> Reply:
     choices = [as_fields(choice) or {} for choice in fields["choices"]]
     first = choices[0] if choices else {}
-    source = first.get("message") or first.get("delta") or {"role": "assistant", "content": None}
-    message = message_of(source, limits)
+    source = _first(first, "message", "delta")
+    message = message_of({"role": "assistant"} if source is None else source, limits)
     message["role"] = "assistant"
-    reasons = [str(choice["finish_reason"]) for choice in choices if choice.get("finish_reason")]
+    reasons = _words(choice.get("finish_reason") for choice in choices)
     _finish(message, reasons)
     model = _model(fields, reasons)
     return Reply(message, _openai_usage(fields.get("usage")), model, (source,))
@@ -56,22 +64,21 @@ def _responses(fields: Fields, _: object, limits: Limits) -> Reply:
     parts: list[Fields] = []
     for item in fields["output"]:
         entry = as_fields(item) or {}
-        if entry.get("type") == "message":
-            parts += parts_of({"content": entry.get("content")}, "assistant", limits)
-        else:
-            parts += parts_of({"content": [entry]}, "assistant", limits)
+        told = entry.get("content") if word_of(entry.get("type")) == "message" else [entry]
+        parts += parts_of({"content": told}, "assistant", limits)
     message: Fields = {"role": "assistant", "parts": parts}
-    status = fields.get("status")
+    status = word_of(fields.get("status"))
     called = any(part["type"] == "tool_call" for part in parts)
-    reasons = ["tool_call" if called else "stop" if status == "completed" else str(status)]
-    _finish(message, reasons if status else [])
+    ended = "tool_call" if called else "stop" if status == "completed" else status
+    reasons = [ended] if status else []
+    _finish(message, reasons)
     usage = _openai_usage(fields.get("usage"))
-    return Reply(message, usage, _model(fields, reasons if status else []), tuple(fields["output"]))
+    return Reply(message, usage, _model(fields, reasons), tuple(fields["output"]))
 
 
 def _anthropic(fields: Fields, result: object, limits: Limits) -> Reply:
     message: Fields = {"role": "assistant", "parts": parts_of(fields, "assistant", limits)}
-    reasons = [str(fields["stop_reason"])] if fields.get("stop_reason") else []
+    reasons = _words([fields["stop_reason"]])
     _finish(message, reasons)
     model = _model(fields, reasons) | {"provider": "anthropic"}
     return Reply(message, _anthropic_usage(fields.get("usage")), model, (fields["content"], result))
@@ -80,27 +87,29 @@ def _anthropic(fields: Fields, result: object, limits: Limits) -> Reply:
 def _langchain(fields: Fields, result: object, limits: Limits) -> Reply:
     message = message_of(fields, limits)
     meta = as_fields(fields.get("response_metadata")) or {}
-    reason = meta.get("finish_reason") or meta.get("stop_reason")
-    reasons = [str(reason)] if reason else []
+    reasons = _words([_first(meta, "finish_reason", "stop_reason")])
     _finish(message, reasons)
-    model = _model({"model": meta.get("model_name") or meta.get("model")}, reasons)
-    if meta.get("model_provider"):
-        model["provider"] = str(meta["model_provider"])
+    named = {"model": _first(meta, "model_name", "model"), "id": meta.get("id")}
+    model = _model(named, reasons)
+    if provider := word_of(meta.get("model_provider")):
+        model["provider"] = provider
     return Reply(message, _langchain_usage(fields.get("usage_metadata")), model, (result,))
 
 
 def _langchain_result(fields: Fields, _: object, limits: Limits) -> Reply:
     first = fields["generations"][0]
-    generation = as_fields(first[0] if type(first) is list else first) or {}
-    message = as_fields(generation.get("message"))
+    rows = rows_of(first)
+    generation = as_fields(rows[0] if rows else first) or {}
+    source = generation.get("message")
+    message = as_fields(source)
     if message is None:
-        message = {"role": "assistant", "content": generation.get("text", "")}
-    reply = _langchain(message, generation.get("message"), limits)
+        message = {"role": "assistant", "content": generation.get("text")}
+    reply = _langchain(message, source, limits)
     output = as_fields(fields.get("llm_output")) or {}
     if not reply.usage:
-        reply.usage = _openai_usage(output.get("token_usage") or output.get("usage"))
-    if "response_model" not in reply.model and output.get("model_name"):
-        reply.model["response_model"] = str(output["model_name"])
+        reply.usage = _openai_usage(_first(output, "token_usage", "usage"))
+    if name := word_of(output.get("model_name")):
+        reply.model.setdefault("response_model", name)
     return reply
 
 
@@ -116,24 +125,34 @@ def _finish(message: Fields, reasons: list[str]) -> None:
 
 def _model(fields: Fields, reasons: list[str]) -> Fields:
     model: Fields = {}
-    if fields.get("model"):
-        model["response_model"] = str(fields["model"])
-    if type(response_id := fields.get("id")) is str:
+    if name := word_of(fields.get("model")):
+        model["response_model"] = name
+    if response_id := word_of(fields.get("id")):
         model["response_id"] = response_id
     if reasons:
         model["finish_reasons"] = reasons
     return model
 
 
+def _first(fields: Fields, *keys: str) -> Any:
+    """What the first of ``keys`` holds that holds anything."""
+    return next((fields[key] for key in keys if fields.get(key) is not None), None)
+
+
+def _words(given: Iterable[object]) -> list[str]:
+    return [word for item in given if (word := word_of(item))]
+
+
 def _openai_usage(given: object) -> Fields:
     usage = as_fields(given) or {}
-    details = as_fields(usage.get("prompt_tokens_details") or usage.get("input_tokens_details"))
-    spent = as_fields(usage.get("completion_tokens_details") or usage.get("output_tokens_details"))
+    details = as_fields(_first(usage, "prompt_tokens_details", "input_tokens_details")) or {}
+    spent = as_fields(_first(usage, "completion_tokens_details", "output_tokens_details")) or {}
     return _counts(
-        input_tokens=usage.get("prompt_tokens", usage.get("input_tokens")),
-        output_tokens=usage.get("completion_tokens", usage.get("output_tokens")),
-        cache_read_tokens=(details or {}).get("cached_tokens"),
-        reasoning_tokens=(spent or {}).get("reasoning_tokens"),
+        input_tokens=_first(usage, "prompt_tokens", "input_tokens"),
+        output_tokens=_first(usage, "completion_tokens", "output_tokens"),
+        cache_read_tokens=details.get("cached_tokens"),
+        cache_write_tokens=details.get("cache_write_tokens"),
+        reasoning_tokens=spent.get("reasoning_tokens"),
     )
 
 
@@ -175,17 +194,20 @@ def _has(*keys: str) -> Callable[[Fields], bool]:
 
 def _is_responses(fields: Fields) -> bool:
     return type(fields.get("output")) is list and (
-        fields.get("object") == "response" or "output_text" in fields
+        word_of(fields.get("object")) == "response" or "output_text" in fields
     )
 
 
-_SHAPES: tuple[
-    tuple[Callable[[Fields], bool], Callable[[Fields, object, Limits], Reply]], ...
-] = (
+def _is_langchain_result(fields: Fields) -> bool:
+    generations = fields.get("generations")
+    return type(generations) is list and bool(generations)
+
+
+_SHAPES: tuple[tuple[Callable[[Fields], bool], Callable[[Fields, object, Limits], Reply]], ...] = (
     (lambda fields: type(fields.get("choices")) is list, _chat_completion),
     (_is_responses, _responses),
     (_has("content", "stop_reason"), _anthropic),
-    (lambda fields: bool(fields.get("generations")), _langchain_result),
+    (_is_langchain_result, _langchain_result),
     (_has("content", "response_metadata"), _langchain),
     (looks_like_message, _message),
 )

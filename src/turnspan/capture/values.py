@@ -215,7 +215,8 @@ class _Walk:
         for key, item in _snapshot(value):
             if self._exhausted():
                 break
-            shown[self._key(key)] = self.show(item, depth + 1)
+            name = self._key(key)  # before its value, which may use the budget up
+            shown[name] = self.show(item, depth + 1)
         return shown
 
     def _row(self, value: list[Any] | tuple[Any, ...], depth: int) -> list[Any]:

@@ -15,10 +15,11 @@ from typing import Any, Final
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanContext, Status, StatusCode, TraceFlags, TraceState
 
+from turnspan.ports import OpenSpan
 from turnspan.telemetry import semconv as names
 from turnspan.telemetry.values import attribute_values
 
-__all__ = ["LightSpan", "state_of"]
+__all__ = ["LightSpan", "LightStepSpan", "state_of"]
 
 MAX_NOTES: Final = 1024
 _FLAGS: Final = tuple(TraceFlags(n) for n in range(256))
@@ -32,39 +33,27 @@ class LightSpan(Span):
     its own turn or step ends it. `notes` are in the wire shape of `SpanNotes`.
     """
 
-    __slots__ = (
-        "context",
-        "ended",
-        "flags",
-        "notes",
-        "parent_span_id",
-        "sampled",
-        "span_id",
-        "state",
-        "token",
-        "trace_id",
-    )
-
     mode: Final = "own"
 
-    trace_id: int
+    # Defaults live on the class: a store for each would cost every turn.
+    ended = False
+    token: Token[Context] | None = None
+    notes: dict[str, Any] | None = None
+    parent_span_id: int | None = None
+    flags = 1
+    state = ""
+    sampled = True
     span_id: int
-    parent_span_id: int | None
-    flags: int
-    state: str
-    sampled: bool
-    ended: bool
-    token: Token[Context] | None
-    notes: dict[str, Any] | None
-    context: SpanContext | None
+    trace_id: int
+    _context: SpanContext | None = None
 
     def get_span_context(self) -> SpanContext:
         """Its identity, made on first use: most turns are never asked."""
-        if self.context is None:
+        if self._context is None:
             state = TraceState.from_header([self.state]) if self.state else None
             flags = _FLAGS[self.flags & 0xFF]
-            self.context = SpanContext(self.trace_id, self.span_id, False, flags, state)
-        return self.context
+            self._context = SpanContext(self.trace_id, self.span_id, False, flags, state)
+        return self._context
 
     def is_recording(self) -> bool:
         """Whether what is put on it now will be seen on the exported span."""
@@ -159,6 +148,37 @@ class LightSpan(Span):
             if attributes and (kept := attribute_values(attributes)):
                 item["attributes"] = kept
             items.append(item)
+
+
+class LightStepSpan(LightSpan):
+    """The light span of a step: everything but its id is its parent's."""
+
+    parent: OpenSpan
+
+    @property
+    def trace_id(self) -> int:  # type: ignore[override]  # read from the parent when asked
+        """The turn's."""
+        return self.parent.trace_id
+
+    @property
+    def parent_span_id(self) -> int:  # type: ignore[override]
+        """The id of the step or turn it stands under."""
+        return self.parent.span_id
+
+    @property
+    def flags(self) -> int:  # type: ignore[override]
+        """The turn's."""
+        return self.parent.flags
+
+    @property
+    def state(self) -> str:  # type: ignore[override]
+        """The turn's."""
+        return self.parent.state
+
+    @property
+    def sampled(self) -> bool:  # type: ignore[override]
+        """As the turn was decided."""
+        return self.parent.sampled
 
 
 def state_of(context: SpanContext) -> str:

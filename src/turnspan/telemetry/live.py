@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextvars import Token
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from opentelemetry import trace
@@ -25,8 +26,8 @@ from turnspan.notices import say
 from turnspan.ports import Ids, OpenSpan
 from turnspan.telemetry import semconv as names
 from turnspan.telemetry.attributes import SpanFacts, step_facts, turn_facts
+from turnspan.telemetry.current import SPAN_KEY, current_context, deactivate
 from turnspan.telemetry.current import activate as make_current
-from turnspan.telemetry.current import deactivate
 from turnspan.telemetry.light import state_of
 
 __all__ = ["LiveSpan", "LiveSpans"]
@@ -42,8 +43,8 @@ class LiveSpan:
 
     __slots__ = (
         "agent",
-        "created",
         "flags",
+        "given",
         "is_turn",
         "name",
         "parent_span_id",
@@ -74,7 +75,8 @@ class LiveSpan:
     session_id: str | None
     user_id: str | None
     is_turn: bool
-    created: dict[str, Any]
+    given: dict[str, Any]
+    """The attributes it started with."""
 
 
 class LiveSpans:
@@ -103,17 +105,21 @@ class LiveSpans:
         /,
     ) -> LiveSpan:
         """Start a span with what the conventions want known to samplers."""
+        current = current_context()
         live = LiveSpan()
-        above = parent if isinstance(parent, LiveSpan) else None
-        live.agent = name if kind == "agent" else above.agent if above else agent
+        above = parent if type(parent) is LiveSpan else None
+        live.agent = agent = name if kind == "agent" else above.agent if above else agent
         live.is_turn = kind == "turn"
         live.session_id, live.user_id = session_id, user_id
-        live.created = _created(kind, name, live)
+        live.name, span_kind, known = _opening(kind, name, agent)
+        live.given = given = known.copy()
+        if session_id:
+            given[names.CONVERSATION_ID] = session_id
         live.token = live.span = None
-        span = self._started(live, above, _KINDS.get(kind, SpanKind.INTERNAL), started_ns)
-        self._identify(live, span, parent)
+        span = self._started(live, above, current, span_kind, started_ns)
+        self._identify(live, span, parent, current)
         if activate and span is not None:
-            live.token = make_current(span)
+            live.token = make_current(span, current)
         return live
 
     def end(self, span: OpenSpan, fields: Fields, /) -> None:
@@ -147,15 +153,20 @@ class LiveSpans:
             return _facts_of(span, fields, content=False)
 
     def _started(
-        self, live: LiveSpan, parent: LiveSpan | None, kind: SpanKind, started_ns: int
+        self,
+        live: LiveSpan,
+        above: LiveSpan | None,
+        current: Context,
+        kind: SpanKind,
+        started_ns: int,
     ) -> Span | None:
         try:
-            live.tracer = parent.tracer if parent else self._current_tracer()
+            live.tracer = above.tracer if above else self._current_tracer()
             return live.tracer.start_span(
                 live.name,
-                context=_context_of(parent),
+                context=_context_of(above, current),
                 kind=kind,
-                attributes=live.created,
+                attributes=live.given,
                 start_time=started_ns,
             )
         except Exception as exc:  # noqa: BLE001  # border: foreign providers and samplers
@@ -171,20 +182,23 @@ class LiveSpans:
         self._tracer = (provider, tracer)
         return tracer
 
-    def _identify(self, live: LiveSpan, span: Span | None, parent: OpenSpan | None) -> None:
+    def _identify(
+        self, live: LiveSpan, span: Span | None, parent: OpenSpan | None, current: Context
+    ) -> None:
         """Take over the span's identity, or draw what it lacks."""
-        above = _identity_above(parent)
+        above = parent or trace.get_current_span(current).get_span_context()
+        above_id = above.span_id
+        live.parent_span_id = above_id or None
         found = span.get_span_context() if span is not None else trace.INVALID_SPAN_CONTEXT
-        live.parent_span_id = above[1] or None
         # A tracer that makes no spans hands out its parent's identity, or none.
-        if found.is_valid and found.span_id != above[1]:
+        if found.is_valid and found.span_id != above_id:
             live.trace_id, live.span_id = found.trace_id, found.span_id
-            live.flags = int(found.trace_flags)
-            live.sampled = bool(live.flags & TraceFlags.SAMPLED)
+            live.flags = flags = int(found.trace_flags)
+            live.sampled = flags & _SAMPLED != 0
             live.state = state_of(found)
             live.span = span
             return
-        live.trace_id = above[0] or self._ids.trace_id()
+        live.trace_id = above.trace_id or self._ids.trace_id()
         live.span_id = self._ids.span_id()
         live.flags, live.sampled, live.state = 0, False, ""
 
@@ -200,60 +214,64 @@ def _facts_of(span: LiveSpan, fields: Fields, *, content: bool) -> SpanFacts:
     return step_facts(fields, turn, agent=span.agent, content=content)
 
 
-def _created(kind: str, name: str, live: LiveSpan) -> dict[str, Any]:
-    """Name ``live`` and give the attributes it starts with."""
-    created: dict[str, Any] = {names.AGENT_NAME: live.agent}
-    if live.session_id:
-        created[names.CONVERSATION_ID] = live.session_id
-    live.name = name
-    if operation := _OPERATIONS.get(kind):
-        created[names.OPERATION_NAME] = operation
-        # Which model a call will name is not known yet: its span is renamed at the end.
-        live.name = operation if kind == "model" else f"{operation} {name}"
-        if key := _NAMED.get(kind):
-            created[key] = name
-    return created
+@lru_cache(maxsize=1024)
+def _opening(kind: str, name: str, agent: str) -> tuple[str, SpanKind, dict[str, Any]]:
+    """Name, kind and first attributes of a span; whoever changes those takes a copy."""
+    given: dict[str, Any] = {names.AGENT_NAME: agent}
+    span_kind = _KINDS.get(kind, SpanKind.INTERNAL)
+    operation = _OPERATIONS.get(kind)
+    if operation is None:
+        return name, span_kind, given
+    given[names.OPERATION_NAME] = operation
+    if key := _NAMED.get(kind):
+        given[key] = name
+    # Which model a call will name is not known yet: its span is renamed at the end.
+    return operation if kind == "model" else f"{operation} {name}", span_kind, given
 
 
-def _context_of(parent: LiveSpan | None) -> Context | None:
-    """The context to start a child of ``parent`` in; None is the current one."""
-    if parent is None or parent.span is None or trace.get_current_span() is parent.span:
-        return None
-    return set_span_in_context(parent.span)
-
-
-def _identity_above(parent: OpenSpan | None) -> tuple[int, int]:
-    if parent is not None:
-        return parent.trace_id, parent.span_id
-    context = trace.get_current_span().get_span_context()
-    return context.trace_id, context.span_id
+def _context_of(above: LiveSpan | None, current: Context) -> Context:
+    """The context to start a child of ``above`` in."""
+    if above is None or above.span is None or current.get(SPAN_KEY) is above.span:
+        return current
+    return set_span_in_context(above.span, current)
 
 
 def _finish(live: LiveSpan, real: Span, facts: SpanFacts, fields: Fields) -> None:
-    real.set_attributes(_unsaid(live, real, facts.attributes))
+    if unsaid := _unsaid(live, real, facts.attributes):
+        real.set_attributes(unsaid)
     if facts.name != live.name and getattr(real, "name", live.name) == live.name:
         real.update_name(facts.name)
     if facts.status == names.STATUS_ERROR:
         real.set_status(Status(StatusCode.ERROR, facts.description or None))
     if live.is_turn:
-        for link in fields.get("trace", {}).get("links", ()):
+        for link in _links(fields):
             trace_id, span_id = int(link["trace_id"], 16), int(link["span_id"], 16)
             context = SpanContext(trace_id, span_id, is_remote=True)
             real.add_link(context, link.get("attributes"))
 
 
+def _links(fields: Fields) -> Sequence[Fields]:
+    """The links a turn was given; capture writes a `trace` without any as JSON already."""
+    trace = fields.get("trace")
+    return trace.get("links", ()) if isinstance(trace, dict) else ()
+
+
 def _unsaid(live: LiveSpan, real: Span, attributes: dict[str, Any]) -> dict[str, Any]:
     """Those of ``attributes`` that are not on the span; what other code set there wins."""
-    created = live.created
-    found = {key: value for key, value in attributes.items() if created.get(key) != value}
+    given = live.given
+    for key, value in given.items():
+        if attributes.get(key) == value:
+            del attributes[key]
+    if not attributes:
+        return attributes
     present = getattr(real, "attributes", None)
-    if present and len(present) > len(created):
-        found = {
+    if present and len(present) > len(given):
+        return {
             key: value
-            for key, value in found.items()
-            if key not in present or present[key] == created.get(key)
+            for key, value in attributes.items()
+            if key not in present or present[key] == given.get(key)
         }
-    return found
+    return attributes
 
 
 _KINDS = {"model": SpanKind.CLIENT, "retrieval": SpanKind.CLIENT}
@@ -265,3 +283,4 @@ _OPERATIONS = {
     "retrieval": names.RETRIEVAL,
 }
 _NAMED = {"tool": names.TOOL_NAME, "retrieval": names.DATA_SOURCE_ID}
+_SAMPLED = int(TraceFlags.SAMPLED)
