@@ -1,15 +1,18 @@
 """Write the pages that are derived from the code: `make docs`.
 
+docs/cli.md             every command, from its own help
 docs/settings.md        every option, from its declaration in `turnspan.settings`
 docs/turn.schema.json   JSON Schema of a turn, from `turnspan.schema.Turn`
 
 tests/architecture checks that both are current.
 """
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
 
+from turnspan.cli import commands, program
 from turnspan.schema import Turn
 from turnspan.settings import Option, options
 
@@ -30,10 +33,28 @@ or commas. `none` unsets an option that may be unset.
 |---|---|---|---|
 """
 
+_COMMANDS = """\
+# The command line
+
+`turnspan COMMAND --help` says the same. What is printed for people may change; the shape that
+`--json` prints is kept. Where nothing else is said, the exit status is 0 when all went well and 2
+for a mistake in what was given, which is told with its fix.
+"""
+
 
 def pages() -> dict[Path, str]:
     """Every generated page and what it should hold."""
-    return {DOCS / "settings.md": settings_page(), DOCS / "turn.schema.json": schema_page()}
+    return {
+        DOCS / "cli.md": commands_page(),
+        DOCS / "settings.md": settings_page(),
+        DOCS / "turn.schema.json": schema_page(),
+    }
+
+
+def commands_page() -> str:
+    """Each command as its `--help` has it: what it does, and what it takes."""
+    parsers = program(commands()).commands
+    return _COMMANDS + "".join(f"\n{_command(*each)}" for each in parsers.items())
 
 
 def settings_page() -> str:
@@ -56,6 +77,24 @@ def _terse(node: Any) -> Any:
         said = {key: _terse(value) for key, value in node.items()}
         return {k: v for k, v in said.items() if (k, v) != ("additionalProperties", True)}
     return [_terse(each) for each in node] if isinstance(node, list) else node
+
+
+def _command(name: str, parser: argparse.ArgumentParser) -> str:
+    # Not `format_help`: every Python lays that out in its own way.
+    said = f"## turnspan {name}\n\n{parser.description}\n"
+    actions = [action for action in parser._actions if action.dest != "help"]  # noqa: SLF001
+    if not actions:
+        return said
+    rows = "".join(f"| {_spelt(each)} | {each.help} |\n" for each in actions)
+    return f"{said}\n| argument | what it does |\n|---|---|\n{rows}"
+
+
+def _spelt(action: argparse.Action) -> str:
+    """How an argument is written, its value with it."""
+    choices = "{" + "\\|".join(map(str, action.choices or ())) + "}"
+    value = action.metavar or (choices if action.choices else "")
+    names = [f"{name} {value}".strip() for name in action.option_strings] or [str(value)]
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _row(option: Option) -> str:

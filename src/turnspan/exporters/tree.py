@@ -15,7 +15,7 @@ from rich.tree import Tree
 
 from turnspan.schema import Content, Error, Message, Step, Turn, Usage
 
-__all__ = ["turn_tree"]
+__all__ = ["one_line", "safe_text", "turn_tree"]
 
 _STATUS_STYLE: Final = {
     "ok": "green",
@@ -176,24 +176,26 @@ def _add_error(tree: Tree, error: Error | None) -> None:
         _add_text(tree, "error", said, "red")
 
 
-def _safe(text: str) -> str:
+def safe_text(text: str) -> str:
+    """``text`` with what a terminal would obey shown by its code."""
     return _UNSAFE.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
 def _name(text: str) -> str:
-    line = _line(text[: _MAX_NAME_CHARS + 1])
+    line = one_line(text[: _MAX_NAME_CHARS + 1])
     return line if len(line) <= _MAX_NAME_CHARS else line[: _MAX_NAME_CHARS - 1] + "…"
 
 
-def _line(text: str) -> str:
-    return _safe(" ".join(text.split()))
+def one_line(text: str) -> str:
+    """``text`` as `safe_text` shows it, every run of white space as one space."""
+    return safe_text(" ".join(text.split()))
 
 
 def _paragraph(text: str) -> str:
     text = text.replace("\r\n", "\n").strip("\n")
     kept = "\n".join(text[:_MAX_TEXT_CHARS].split("\n")[:_MAX_TEXT_LINES])
     left_out = len(text) - len(kept)
-    return f"{_safe(kept)}… ({left_out:,} more characters)" if left_out else _safe(kept)
+    return f"{safe_text(kept)}… ({left_out:,} more characters)" if left_out else safe_text(kept)
 
 
 class _Wrapped:
@@ -231,4 +233,4 @@ class _Call:
 def _start(text: str, width: int) -> Text:
     """More of ``text`` than ``width`` shows, but not the megabytes behind it."""
     most = 4 * width
-    return Text(_line(text[:most]) + ("…" if len(text) > most else ""))
+    return Text(one_line(text[:most]) + ("…" if len(text) > most else ""))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from turnspan.journal.backlog import JournalBacklog
 from turnspan.journal.cursors import Cursors
@@ -70,7 +71,8 @@ class Adoption:
         """Adopt what there is for ``backlogs``; the number of owners taken over.
 
         ``own``: owners to leave alone. With ``from_start`` segments count too whose header
-        does not name the exporter.
+        does not name the exporter, those of running processes included: to them nobody else
+        delivers. What they write later is there for the next call.
         """
         adopted = 0
         for owner, segments in sorted(self._directory.owners().items(), key=self._age):
@@ -80,12 +82,17 @@ class Adoption:
             lock = self._lock_of(owner, all_hosts=all_hosts) if wanted else None
             if lock is None:
                 continue
+            is_dead = lock.take(LIFE)
             try:
-                self._recover(owner, segments, lock)
+                if is_dead:
+                    self._recover(owner, segments, lock)
+                else:
+                    wanted = self._unserved(wanted) if from_start else {}
                 for exporter, owed in wanted.items():
                     adopted += self._hand_over(owner, backlogs.get(exporter), owed, lock)
             finally:
-                lock.drop(LIFE)
+                if is_dead:
+                    lock.drop(LIFE)
                 lock.close()
         return adopted
 
@@ -158,22 +165,31 @@ class Adoption:
             return False
 
     def _lock_of(self, owner: str, *, all_hosts: bool) -> OwnerLock | None:
-        """The lock of ``owner``, its life taken; None where it lives or nobody can tell."""
+        """The lock of ``owner``, to see whether it lives; None where nobody can tell."""
         parsed = Owner.parse(owner)
         if not all_hosts and not (parsed and parsed.is_of_this_host):
             return None
         path = self._directory.lock(owner)
         try:
-            lock = OwnerLock.open(path)
+            return OwnerLock.open(path)
         except FileNotFoundError:
-            return OwnerLock.create(path) if all_hosts else None
+            return _created(path) if all_hosts else None
         except OSError as error:
             say("lock", "%s cannot be opened: %s", path, error)
             return None
-        if lock.take(LIFE):
-            return lock
-        lock.close()
-        return None
+
+    def _unserved(self, wanted: Mapping[str, list[str]]) -> dict[str, list[str]]:
+        """Of what is ``wanted`` of a running process, what it will not deliver itself."""
+        left = {
+            exporter: [
+                name
+                for name in names
+                if not self._is_owed(name, exporter) and not self._is_delivered(exporter, name)
+            ]
+            for exporter, names in wanted.items()
+            if exporter
+        }
+        return {exporter: names for exporter, names in left.items() if names}
 
     def _recover(self, owner: str, segments: list[str], lock: OwnerLock) -> None:
         if lock.recovered:
@@ -204,3 +220,11 @@ class Adoption:
             self._running[owner, backlog.exporter] = (lock.shared(), set(tails))
         backlog.adopt(tails)
         return 1
+
+
+def _created(path: Path) -> OwnerLock | None:
+    """A lock for an owner that has none, free to be taken."""
+    lock = OwnerLock.create(path)
+    if lock is not None:
+        lock.drop(LIFE)
+    return lock

@@ -114,11 +114,15 @@ class History:
     def follow(
         self, *, poll_s: float = 0.2, until: Callable[[], bool] = lambda: False
     ) -> Iterator[bytes]:
-        """Records that are written from now on, any kind, any owner; ends when ``until`` says so.
+        """Records that are written from this call on, any kind, any owner, until ``until``.
 
         Looks every ``poll_s`` seconds: there is nothing to sleep on between processes.
         """
-        offsets = {path: _size(path) for path in self._paths()}
+        return self._follow({path: _size(path) for path in self._paths()}, poll_s, until)
+
+    def _follow(
+        self, offsets: dict[Path, int], poll_s: float, until: Callable[[], bool]
+    ) -> Iterator[bytes]:
         while not until():
             for path in self._paths():
                 for end, line in lines_of(path, offsets.get(path, 0)):

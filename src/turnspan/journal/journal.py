@@ -125,7 +125,7 @@ class Journal:
     def adopt(self, *, all_hosts: bool = False, from_start: bool = False) -> int:
         """Take over what dead owners left for the backlogs there are; how many it found.
 
-        ``from_start``: also segments that were written before the exporter was named.
+        ``from_start``: also segments that do not name the exporter, running processes' too.
         """
         own = [segment.owner for segment in self.log.chain.segments]
         return self._adoption.adopt(

@@ -56,6 +56,9 @@ class OwnerLock:
 
         The file appears under its name only when it is locked: nobody ever sees a new
         owner that looks dead.
+
+        Raises:
+            OSError: the file cannot be made.
         """
         unfinished = path.with_name(path.name + UNFINISHED_SUFFIX)
         fd = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -65,9 +68,14 @@ class OwnerLock:
             os.unlink(unfinished)
             say("lock", "no file locks in %s: turns of dead processes wait", path.parent)
             return None
-        os.rename(unfinished, path)
+        # Known before it can be seen: whoever finds the file must not open it a second time.
         with _register:
             _open[lock._key] = lock
+        try:
+            os.rename(unfinished, path)
+        except OSError:
+            lock.close()
+            raise
         return lock
 
     @classmethod

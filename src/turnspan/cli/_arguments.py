@@ -1,0 +1,66 @@
+"""Arguments that several commands share, and what is read from them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING, Any
+
+from turnspan.errors import JournalError, SettingsError
+
+if TYPE_CHECKING:
+    from turnspan.journal import Directory
+    from turnspan.settings import Settings
+
+__all__ = ["add_dir", "add_json", "directory_of", "settings_of"]
+
+_DIRECTORY = "TURNSPAN_DIR"
+
+
+def add_dir(parser: argparse.ArgumentParser) -> None:
+    """`--dir`."""
+    parser.add_argument(
+        "--dir", metavar="PATH", help="the journal's directory (default: TURNSPAN_DIR or .turnspan)"
+    )
+
+
+def add_json(parser: argparse.ArgumentParser, shape: str) -> None:
+    """`--json`, which prints ``shape``."""
+    parser.add_argument("--json", action="store_true", help=f"print {shape}")
+
+
+def settings_of(args: argparse.Namespace) -> Settings:
+    """The settings that the environment and `--dir` make.
+
+    Raises:
+        SettingsError: a variable is unreadable.
+    """
+    return _read(args, os.environ)
+
+
+def directory_of(args: argparse.Namespace) -> Directory:
+    """The directory to look into; no variable but its own is read.
+
+    Raises:
+        JournalError: there is no journal.
+    """
+    from turnspan.journal import Directory
+
+    named = {name: value for name, value in os.environ.items() if name == _DIRECTORY}
+    path = _read(args, named).directory
+    if path is None:
+        raise JournalError(
+            f"{_DIRECTORY}=none keeps turns in memory: there is no journal to look into",
+            fix="name one with --dir",
+        )
+    return Directory.existing(path)
+
+
+def _read(args: argparse.Namespace, environ: Any) -> Settings:
+    from turnspan.settings import Settings
+
+    if args.dir is None:
+        return Settings.read(environ, {})
+    if not args.dir.strip():
+        raise SettingsError("--dir names no directory", fix="write --dir PATH")
+    return Settings.read(environ, {"directory": os.path.abspath(args.dir)})
