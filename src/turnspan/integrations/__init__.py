@@ -1,0 +1,24 @@
+"""What integrations stand on: a framework's runs become turns and steps.
+
+A plugin needs three names from here: `Runs`, which records by run id, `Opening`, which says
+what a turn is, and `contained`, which keeps a plugin's own failures from its framework.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from turnspan.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from turnspan.integrations.border import contained
+    from turnspan.integrations.runs import Opening, Runs
+
+__all__ = ["Opening", "Runs", "contained"]
+
+_HOMES = {
+    "Opening": "turnspan.integrations.runs",
+    "Runs": "turnspan.integrations.runs",
+    "contained": "turnspan.integrations.border",
+}
+
+__getattr__: Callable[[str], Any] = lazy_names(__name__, _HOMES)
