@@ -1,5 +1,6 @@
 # The workshop. Everything happens inside this checkout: needs Python 3.11 or newer, make and git.
 # PYTHON=/path/to/python3 chooses another interpreter than the first that tools/find-python finds.
+# BENCH=--quick gives `make bench` a short look instead of firm figures.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,6 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard integrations/*/pyproject.toml))
 PROJECTS := pyproject.toml $(wildcard integrations/*/pyproject.toml)
 OTHERS := 3.12 3.13
+BENCHMARKS := overhead imports growth memory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
@@ -42,7 +44,7 @@ docs: $(VENV)/.workshop  ## Write the generated pages again
 	$(BIN)/python docs/generate.py
 
 bench: $(VENV)/.workshop  ## What recording costs, beside two hand-written OpenTelemetry spans
-	$(BIN)/python benchmarks/overhead.py
+	@for what in $(BENCHMARKS); do $(BIN)/python benchmarks/$$what.py $(BENCH) || exit 1; done
 
 coverage: $(VENV)/.workshop  ## Which lines and branches the tests reach
 	$(BIN)/coverage erase
