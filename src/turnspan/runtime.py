@@ -6,7 +6,7 @@ import atexit
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from turnspan.capture.active import active
 from turnspan.capture.context import current_draft
@@ -32,6 +32,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Runtime", "aflush", "close", "configure", "first_use", "flush", "health"]
 
+
+class _Unsaid(str):
+    """A default, told apart from the same text given as an argument, which wins."""
+
+    __slots__ = ()
+
+
+_DIRECTORY: Final = _Unsaid(".turnspan")
+_SPANS: Final = _Unsaid("auto")
 _lock = threading.RLock()
 _current: Runtime | None = None
 _problem: str | None = None
@@ -109,13 +118,13 @@ class Runtime:
 
     def _build(self) -> None:
         log = self.journal.log if self.journal else self._ring
-        assert log is not None  # one of the two is there
+        assert log is not None  # noqa: S101  # one of the two is there
         backlog: Callable[[str], Backlog] = (self.journal or self._ring).backlog  # type: ignore[union-attr]
         self.delivery = Delivery(
             [(exporter, backlog(exporter.name)) for exporter in self._carriers],
             settings=self.settings,
             clock=self._clock,
-            dead=DeadLetters(self.journal.directory.dead) if self.journal else None,
+            dead=DeadLetters(self.journal.directory.path) if self.journal else None,
             durable=self.journal is not None,
         )
         self.recorder = Recorder(
@@ -141,9 +150,9 @@ class Runtime:
 def configure(
     *,
     exporters: Sequence[str | Exporter] | None = None,
-    directory: str | os.PathLike[str] | None = ".turnspan",
+    directory: str | os.PathLike[str] | None = _DIRECTORY,
     service_name: str | None = None,
-    spans: str = "auto",
+    spans: str = _SPANS,
     policy: Policy | None = None,
     **settings: Any,
 ) -> Runtime:
@@ -158,11 +167,11 @@ def configure(
         ExporterError: a destination cannot be built.
     """
     given = dict(settings)
-    if directory != ".turnspan":
+    if not isinstance(directory, _Unsaid):
         given["directory"] = directory
     if service_name is not None:
         given["service_name"] = service_name
-    if spans != "auto":
+    if not isinstance(spans, _Unsaid):
         given["spans"] = spans
     if policy is not None and not isinstance(policy, Policy):
         raise SettingsError(
@@ -198,7 +207,7 @@ async def aflush(timeout_s: float = 5.0) -> FlushReport:
 
 def close(timeout_s: float = 5.0) -> FlushReport:
     """Deliver what can be delivered within ``timeout_s``, and stop recording."""
-    global _current  # noqa: PLW0603  # there is one runtime a process
+    global _current  # there is one runtime a process
     with _lock:
         runtime, _current = _current, None
         active.use(None)
@@ -211,7 +220,7 @@ def health() -> Health:
 
 
 def _install(runtime: Runtime) -> Runtime:
-    global _current, _problem  # noqa: PLW0603  # there is one runtime a process
+    global _current, _problem  # there is one runtime a process
     with _lock:
         before, _current, _problem = _current, runtime, None
         active.use(None if runtime.settings.disabled else runtime.recorder)
@@ -275,7 +284,7 @@ class _Tee:
             for observer in self._observers:
                 try:
                     observer.observe(turn)
-                except Exception as exc:
+                except Exception as exc:  # noqa: BLE001  # a border: foreign exporters
                     say("observer", "an exporter in this process failed: %s", exc, error=exc)
 
 

@@ -26,6 +26,19 @@ def test_each_program_of_the_readme_runs(tmp_path, run, needs):
         run(program)  # fails with what the program said, where it doesn't end well
 
 
+def test_the_tree_that_the_readme_shows_is_what_its_program_prints(tmp_path, run):
+    """All but ids and times, which no two runs share."""
+    shown = re.findall(r"^```text\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    program = tmp_path / "program.py"
+    program.write_text(BLOCKS[0], encoding="utf-8")
+    printed = run(program).strip()
+
+    def settled(text):
+        return re.sub(r"turn_\w{12}|\d+ (?:µs|ms)", "…", text.strip())
+
+    assert [settled(tree) for tree in shown] == [settled(printed)]
+
+
 def test_each_target_of_make_that_is_named_exists():
     """A page that says `make x` means a target of the Makefile."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")

@@ -1,0 +1,87 @@
+"""What several rooms' tests need: a server that misbehaves, and processes of their own."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+import turnspan
+from turnspan import notices
+
+FAULTS = Path(__file__).parent / "faults" / "server.py"
+FOREIGN = ("TURNSPAN_", "OTEL_")
+
+
+@pytest.fixture
+def unconfigured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Nothing is configured before a test nor after it, and relative paths are its own."""
+    for name in os.environ:
+        if name.startswith(FOREIGN):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setattr(notices, "_said", {})
+    monkeypatch.chdir(tmp_path)
+    yield
+    turnspan.close(0.1)
+
+
+@pytest.fixture
+def turns_api() -> Iterator[Any]:
+    """A Turns API on loopback that does as it is told, see `faults/server.py`."""
+    spec = importlib.util.spec_from_file_location("turns_api", FAULTS)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # its dataclasses look themselves up there
+    spec.loader.exec_module(module)
+    with module.FaultServer() as server:
+        yield server
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts a Python program in a folder of its own, unconfigured but for what is given."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(program: str, *args: str, **env: str) -> subprocess.Popen[str]:
+        path = tmp_path / "program.py"
+        path.write_text(dedent(program), encoding="utf-8")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)}
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-W", "error", str(path), *args],
+                cwd=tmp_path,
+                env=kept | {"NO_PROXY": "*", "no_proxy": "*"} | env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        with process:  # closes its pipes
+            process.kill()
+
+
+@pytest.fixture
+def run(start) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a Python program to its end, as `start` starts it; answers what it said."""
+
+    def run(program: str, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
+        process = start(program, *args, **env)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, f"{out}{err}"
+        return subprocess.CompletedProcess(process.args, 0, out, err)
+
+    return run

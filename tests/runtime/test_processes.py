@@ -1,0 +1,131 @@
+"""Forks, pools and neighbours: every process records, and every turn is delivered once."""
+
+import json
+
+import pytest
+
+FORK = """
+    import os, sys, warnings
+    import turnspan
+
+    warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of forks with threads
+
+    @turnspan.agent
+    def ask(question):
+        return question
+
+    @turnspan.agent
+    def parent(question):
+        pid = os.fork()
+        if pid == 0:
+            found = turnspan.current_turn().id
+            ask(f"child, in {found or 'no turn'}")
+            os._exit(0 if turnspan.flush(5.0) else 1)
+        assert os.waitpid(pid, 0)[1] == 0
+        return question
+
+    turnspan.configure(exporters=[sys.argv[1]], directory="journal")
+    ask("before")
+    parent("parent")
+    ask("after")
+"""
+
+POOL = """
+    import multiprocessing, os, sys
+    from concurrent.futures import ProcessPoolExecutor
+    import turnspan
+
+    @turnspan.agent
+    def ask(question):
+        return f"{question} by {os.getpid()}"
+
+    if __name__ == "__main__":
+        context = multiprocessing.get_context(sys.argv[1])
+        with ProcessPoolExecutor(2, mp_context=context) as pool:
+            answers = list(pool.map(ask, ["a", "b", "c", "d"]))
+        print(len(answers), ask("parent").split()[0])
+"""
+
+NEIGHBOUR = """
+    import sys
+    import turnspan
+
+    @turnspan.agent
+    def ask(question):
+        return question
+
+    turnspan.configure(exporters=[sys.argv[1]], directory="journal")
+    for number in range(100):
+        ask(f"{sys.argv[2]} {number}")
+"""
+
+
+def stored(server):
+    """What arrived, by the input of each turn."""
+    turns = [json.loads(line) for line in server.state.stored.values()]
+    return {turn["input"]["content"]: turn for turn in turns}
+
+
+def test_a_forked_child_records_beside_its_parent(run, turns_api):
+    """Both deliver; the open turn stays the parent's, and the child's hangs on its span."""
+    done = run(FORK, turns_api.url)
+    turns = stored(turns_api)
+    parent, child = turns["parent"], turns["child, in no turn"]
+
+    assert done.stderr == ""
+    assert turns.keys() == {"before", "parent", "after", "child, in no turn"}
+    assert {turn["status"] for turn in turns.values()} == {"ok"}
+    assert turns_api.state.duplicates == 0
+    assert child["trace"]["trace_id"] == parent["trace"]["trace_id"]
+    assert child["trace"]["parent_span_id"] == parent["trace"]["span_id"]
+    assert len({turn["trace"]["span_id"] for turn in turns.values()}) == 4
+
+
+def test_children_of_one_parent_draw_different_ids(run, tmp_path):
+    """None of them goes on where the parent's generator stood."""
+    program = """
+    import os, warnings
+    import turnspan
+
+    warnings.simplefilter("ignore", DeprecationWarning)
+    turnspan.configure(exporters=["file:turns.jsonl"])
+    with turnspan.turn(agent="parent"):
+        pass
+    turnspan.flush()
+    for _ in range(4):
+        if (pid := os.fork()) == 0:
+            for _ in range(5):
+                with turnspan.turn(agent="child"):
+                    pass
+            os._exit(0 if turnspan.flush() else 1)
+        assert os.waitpid(pid, 0)[1] == 0
+    """
+    run(program)
+    turns = [json.loads(line) for line in (tmp_path / "turns.jsonl").read_text().splitlines()]
+
+    assert len(turns) == 21
+    assert len({turn["id"] for turn in turns}) == 21
+    assert len({turn["trace"]["trace_id"] for turn in turns}) == 21
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork"])
+def test_each_worker_of_a_pool_records(run, tmp_path, method):
+    """Workers configure themselves from the environment; what they leave is adopted."""
+    env = {"TURNSPAN_EXPORTERS": "file:turns.jsonl", "TURNSPAN_DIR": str(tmp_path / "journal")}
+    done = run(POOL, method, **env)
+    turns = [json.loads(line) for line in (tmp_path / "turns.jsonl").read_text().splitlines()]
+
+    assert done.stdout == "4 parent\n"
+    assert sorted(turn["input"]["content"] for turn in turns) == ["a", "b", "c", "d", "parent"]
+
+
+def test_two_processes_share_a_directory(start, turns_api):
+    """Neither delivers the other's turns while it lives, and none is lost or doubled."""
+    processes = [start(NEIGHBOUR, turns_api.url, name) for name in ("left", "right")]
+    ends = [process.communicate(timeout=30)[1] for process in processes]
+
+    assert ends == ["", ""]
+    assert stored(turns_api).keys() == {
+        f"{name} {number}" for name in ("left", "right") for number in range(100)
+    }
+    assert turns_api.state.duplicates == 0
