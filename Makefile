@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard integrations/*/pyproject.toml))
+PLUGIN_TESTS := $(patsubst %,--group %/pyproject.toml:test,$(PLUGINS))
 PROJECTS := pyproject.toml $(wildcard integrations/*/pyproject.toml)
 OTHERS := 3.12 3.13
 BENCHMARKS := overhead imports growth memory
@@ -72,7 +73,7 @@ $(VENV)/.runtime: $(VENV)/.made pyproject.toml integrations/langchain/pyproject.
 
 $(VENV)/.workshop: $(VENV)/.made $(PROJECTS)
 	@echo "installing turnspan, its plugins and the workshop's tools into $(VENV)"
-	@$(PIP) install --quiet -e '.[otlp]' $(addprefix -e ,$(PLUGINS)) --group dev
+	@$(PIP) install --quiet -e '.[otlp]' $(addprefix -e ,$(PLUGINS)) --group dev $(PLUGIN_TESTS)
 	@touch $@
 
 .PHONY: $(addprefix test-,$(OTHERS))
@@ -83,10 +84,11 @@ $(addprefix test-,$(OTHERS)): test-%:
 
 .venv-3.%/.workshop: $(PROJECTS)
 	@sh tools/make-venv .venv-3.$* 3.$*
-	@.venv-3.$*/bin/python -m pip install --quiet -e '.[otlp]' $(addprefix -e ,$(PLUGINS)) --group test
+	@.venv-3.$*/bin/python -m pip install --quiet -e '.[otlp]' $(addprefix -e ,$(PLUGINS)) \
+	  --group test $(PLUGIN_TESTS)
 	@touch $@
 
-# Plugins stay away: what a framework demands of pydantic or httpx is its own lowest.
+# Plugins stay away: what a framework demands of pydantic or httpcore is its own lowest.
 .venv-lowest/.workshop: pyproject.toml
 	@sh tools/make-venv .venv-lowest
 	@.venv-lowest/bin/python -m pip install --quiet uv

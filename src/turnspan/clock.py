@@ -1,6 +1,8 @@
 """The system's clocks."""
 
 import time
+from collections.abc import Callable
+from typing import ClassVar
 
 __all__ = ["SystemClock"]
 
@@ -8,5 +10,5 @@ __all__ = ["SystemClock"]
 class SystemClock:
     """Wall clock and monotonic clock of this machine."""
 
-    now_ns = staticmethod(time.time_ns)
-    monotonic_ns = staticmethod(time.monotonic_ns)
+    now_ns: ClassVar[Callable[[], int]] = staticmethod(time.time_ns)
+    monotonic_ns: ClassVar[Callable[[], int]] = staticmethod(time.monotonic_ns)

@@ -22,8 +22,8 @@ def say(
 ) -> bool:
     """Log ``message % args`` unless ``cause`` was heard within the last minute; was it said?
 
-    ``level`` is a level of `logging`, WARNING unless given; ``error`` adds its traceback. Never raises, never blocks: while another thread is
-    saying something, this is left unsaid.
+    ``level`` is a level of `logging`, WARNING unless given; ``error`` adds its traceback.
+    Never raises, never blocks: while another thread is saying something, this is left unsaid.
     """
     if not _lock.acquire(blocking=False):
         return False

@@ -91,7 +91,7 @@ class OpenSpan(Protocol):
 class SpanSource(Protocol):
     """Gives a turn and its steps their spans. Never raises."""
 
-    def start(
+    def start(  # noqa: PLR0917  # keywords would cost the caller
         self,
         kind: str,
         name: str,
@@ -100,7 +100,7 @@ class SpanSource(Protocol):
         session_id: str | None,
         user_id: str | None,
         agent: str,
-        activate: bool,  # noqa: FBT001  # keywords would cost the caller
+        activate: bool,  # noqa: FBT001  # the same
         /,
     ) -> OpenSpan:
         """Open a span of a turn (``kind="turn"``) or of a step (its kind).

@@ -60,7 +60,7 @@ class Runtime:
         ids: Ids | None = None,
     ) -> None:
         self.settings = settings
-        self.exporters = tuple(exporters)
+        self.exporters: tuple[Exporter, ...] = tuple(exporters)
         self._clock = clock or SystemClock()
         self._ids = ids or RandomIds()
         self._policy = policy or Policy(content=settings.content)
@@ -70,7 +70,7 @@ class Runtime:
         otlp = any(exporter.name.startswith("otlp+") for exporter in self._carriers)
         self._spans: SpanSource = span_source(settings, environ, ids=self._ids, otlp=otlp)
         names = [exporter.name for exporter in self._carriers]
-        self.journal = _journal(settings, self._resource, names, self._clock)
+        self.journal: Journal | None = _journal(settings, self._resource, names, self._clock)
         self._ring = None if self.journal else RingLog(settings.ring_bytes, exporters=names)
         self._build()
         if self.journal is not None and self._carriers and self.journal.adopt():
@@ -92,6 +92,18 @@ class Runtime:
         if self.journal is not None:
             self.journal.close()
         return report
+
+    def leave(self) -> None:
+        """Deliver what can be delivered before the process ends, within `exit_s`.
+
+        Recording goes on: other exit handlers may still have turns, which the next process
+        delivers.
+        """
+        self.delivery.close(self.settings.exit_s)
+        for exporter in self._carriers:
+            exporter.close(timeout_s=0.0)
+        if self.journal is not None:
+            self.journal.rest()
 
     def health(self) -> Health:
         """How recording and delivery are doing."""
@@ -120,14 +132,14 @@ class Runtime:
         log = self.journal.log if self.journal else self._ring
         assert log is not None  # noqa: S101  # one of the two is there
         backlog: Callable[[str], Backlog] = (self.journal or self._ring).backlog  # type: ignore[union-attr]
-        self.delivery = Delivery(
+        self.delivery: Delivery = Delivery(
             [(exporter, backlog(exporter.name)) for exporter in self._carriers],
             settings=self.settings,
             clock=self._clock,
             dead=DeadLetters(self.journal.directory.path) if self.journal else None,
             durable=self.journal is not None,
         )
-        self.recorder = Recorder(
+        self.recorder: Recorder = Recorder(
             _Tee(log, self._observers) if self._observers else log,
             self._spans,
             self._clock,
@@ -292,7 +304,7 @@ def _close_at_exit() -> None:
     with _lock:
         runtime = _current
     if runtime is not None:
-        runtime.close(runtime.settings.exit_s)
+        runtime.leave()
 
 
 def _start_over_in_child() -> None:

@@ -1,5 +1,6 @@
 """`drain`: what ended processes left arrives, and what does not is told."""
 
+import os
 import signal
 import time
 
@@ -38,6 +39,7 @@ def test_what_a_killed_process_recorded_arrives_once_and_whole(start, ran, turns
     assert said.json == {
         "exporters": {turns_api.url: {"delivered": 301, "refused": 0, "unsent": 0, "error": None}},
         "adopted": 1,
+        "held": [],
     }
     assert (said.status, again.status) == (0, 0)
     assert again.out == f"{turns_api.url}: 0 turns delivered\n"
@@ -57,6 +59,48 @@ def test_what_is_unsent_is_counted_and_stays(call, record, turns_api):
     assert "503" in failed.out
     assert (done.status, done.out) == (0, f"{turns_api.url}: 3 turns delivered\n")
     assert len(turns_api.ids) == 3
+
+
+def test_what_a_running_process_holds_is_told_and_left_to_it(start, ran, turns_api):
+    """It delivers that itself; but what is owed has not arrived, and the exit status says so."""
+    turns_api.be("status", status=503)
+    producer = start(
+        """
+        import sys, time
+        import turnspan
+        turnspan.configure(exporters=[sys.argv[1]])
+        turnspan.agent(lambda text: text, name="echo")("hello")
+        print("ready", flush=True)
+        time.sleep(30)
+        """,
+        turns_api.url,
+    )
+    assert producer.stdout.readline() == "ready\n"
+    turns_api.be("silent")
+    said = ran("drain", "--to", turns_api.url)
+    found = ran("drain", "--to", turns_api.url, "--json")
+
+    assert producer.poll() is None
+    assert (said.status, said.out) == (3, f"{turns_api.url}: 0 turns delivered\n")
+    held = f"{turns_api.url}: 1 turn left with process {producer.pid}, which runs and delivers"
+    assert held in said.err
+    [told] = found.json["held"]
+    assert f"-{producer.pid}-" in told.pop("owner")
+    assert (found.status, told) == (3, {"exporter": turns_api.url, "state": "live", "turns": 1})
+
+
+def test_what_nobody_can_judge_is_told_until_it_is_taken(call, record, turns_api):
+    """Without its lock file a process may live: `--all-hosts` takes its turns all the same."""
+    directory = record([make_turn(1), make_turn(2)], exporters=[turns_api.url])
+    [owner] = directory.locked()
+    directory.lock(owner).unlink()
+    left = call("drain", "--to", turns_api.url)
+    taken = call("drain", "--to", turns_api.url, "--all-hosts")
+
+    assert (left.status, left.out) == (3, f"{turns_api.url}: 0 turns delivered\n")
+    assert f"{turns_api.url}: 2 turns left with process {os.getpid()}, which has no" in left.err
+    assert "--all-hosts takes them" in left.err
+    assert (taken.status, taken.out) == (0, f"{turns_api.url}: 2 turns delivered\n")
 
 
 def test_without_an_exporter_it_says_who_is_waiting(call, record):

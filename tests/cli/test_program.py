@@ -9,7 +9,7 @@ import pytest
 from turnspan.cli import commands, main
 from turnspan.testing import make_turn
 
-HEAVY = {"asyncio", "httpx", "importlib.metadata", "opentelemetry", "orjson", "pydantic", "rich"}
+HEAVY = {"asyncio", "httpcore", "importlib.metadata", "opentelemetry", "orjson", "pydantic", "rich"}
 PROBE = """
 import json, sys
 from turnspan.cli import main

@@ -132,7 +132,7 @@ def test_importing_the_exporter_brings_neither_rich_nor_pydantic():
     code = (
         "import sys, turnspan.exporters.console as c; c.ConsoleExporter();"
         "import turnspan.exporters.memory, turnspan.exporters.file, turnspan.exporters.registry;"
-        "print(sorted({'rich', 'pydantic', 'httpx', 'importlib.metadata'} & set(sys.modules)))"
+        "print(sorted({'rich', 'pydantic', 'httpcore', 'importlib.metadata'} & set(sys.modules)))"
     )
 
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

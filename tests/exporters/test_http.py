@@ -340,9 +340,9 @@ def test_a_fault_of_turns_refuses_the_batch_or_its_only_turn(server, exporter, s
     [
         ("7", 7.0, 7.0),
         ("0", 0.0, 0.0),
-        (formatdate(time.time() + 120, usegmt=True), 60.0, 120.0),
+        (formatdate(time.time() + 7200, usegmt=True), 3600.0, 7200.0),
         (formatdate(time.time() - 120, usegmt=True), 0.0, 0.0),
-        (formatdate(time.time() + 120), 60.0, 120.0),
+        (formatdate(time.time() + 7200), 3600.0, 7200.0),
     ],
 )
 def test_retry_after_is_read_in_both_forms(server, exporter, text, low, high):

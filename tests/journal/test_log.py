@@ -35,6 +35,22 @@ def test_a_turn_is_on_disk_when_append_returns(make, directory):
     assert os.stat(directory.journal / name).st_mode & 0o777 == 0o600
 
 
+def test_a_log_at_rest_takes_what_comes_all_the_same(make, directory):
+    """Turns of exit handlers get a segment of their own, and their numbers go on."""
+    journal = make()
+    journal.log.append(turn_line(1, session="s"))
+    journal.log.next_number("s")
+    journal.rest()
+    rested = [len(names) for names in directory.owners().values()]
+    journal.log.append(turn_line(2, session="s"))
+    later = [len(names) for names in directory.owners().values()]
+
+    assert (rested, later) == ([1], [2])
+    assert turns_on_disk(directory) == [1, 2]
+    assert make().log.next_number("s") == 3
+    assert journal.counts().dropped == {}
+
+
 def test_sigkill_loses_nothing_that_was_appended(child, make, directory):
     """A killed process' turns are all there, and the next process delivers them."""
     child(

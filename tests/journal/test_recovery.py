@@ -13,13 +13,15 @@ from turnspan.journal.recovery import recover
 from turnspan.journal.segment import Header, segment_name
 from turnspan.schema.wire import decode_turn
 
+RESOURCE = {"service.name": "s"}
+
 
 def plant(directory, *segments, owner=None, exporters=(EXPORTER,), locked=True):
     """Write the segments of an owner that is dead; its name."""
     directory.prepare()
     owner = owner or str(Owner.here())
     for seq, content in enumerate(segments):
-        header = Header(owner, seq, 5, "s", {}, exporters, "0")
+        header = Header(owner, seq, 5, "s", RESOURCE, exporters, "0")
         (directory.journal / segment_name(owner, seq)).write_bytes(header.encode() + content)
     if locked:
         directory.lock(owner).write_bytes(b"")
@@ -56,6 +58,17 @@ def test_a_turn_that_was_cut_off_arrives_with_its_steps(make, directory):
     assert turn.usage.input_tokens == 7
     assert turn.input.content == "hi"
     assert turn.resource == {"k": "v"}
+
+
+def test_a_turn_that_was_cut_off_has_the_resource_of_its_process(make, directory):
+    """An `open` record that names none leaves it to the head of its segment."""
+    record = orjson.loads(open_line(10))
+    del record["resource"]
+    plant(directory, orjson.dumps(record) + b"\n" + open_line(11))
+
+    first, second = (decode_turn(raw) for raw in raw_turns(adopted(make)))
+    assert (first.status, first.resource) == ("interrupted", RESOURCE)
+    assert second.resource == {"k": "v"}
 
 
 def test_an_end_in_a_later_segment_is_paired(make, directory):

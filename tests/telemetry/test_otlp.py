@@ -102,6 +102,13 @@ def spans_of(turn: dict[str, Any]) -> list[Span]:
     return found
 
 
+SDK = {
+    "telemetry.sdk.language": "python",
+    "telemetry.sdk.name": "turnspan",
+    "telemetry.sdk.version": __version__,
+}
+
+
 def request_of(*turns: dict[str, Any]) -> ExportTraceServiceRequest:
     groups: list[tuple[Any, list[Span]]] = []
     for turn in turns:
@@ -113,7 +120,7 @@ def request_of(*turns: dict[str, Any]) -> ExportTraceServiceRequest:
     return ExportTraceServiceRequest(
         resource_spans=[
             ResourceSpans(
-                resource=Resource(attributes=key_values(resource)),
+                resource=Resource(attributes=key_values({**SDK, **resource})),
                 scope_spans=[ScopeSpans(scope=scope, spans=spans, schema_url=SCHEMA_URL)],
             )
             for resource, spans in groups

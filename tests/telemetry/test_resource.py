@@ -10,7 +10,7 @@ from turnspan import __version__, notices
 from turnspan.errors import SettingsError
 from turnspan.settings import Settings
 from turnspan.telemetry.limits import SpanLimits
-from turnspan.telemetry.resource import detect_resource
+from turnspan.telemetry.resource import detect_resource, with_sdk
 
 SDK = {
     "telemetry.sdk.language": "python",
@@ -37,7 +37,7 @@ def test_the_service_has_the_name_that_stands_nearest(name, environ, expected):
     """Setting, then variable, then resource attributes, then the program."""
     resource = detect_resource(Settings(service_name=name), environ)
 
-    assert resource == {**SDK, "service.name": expected}
+    assert resource == {"service.name": expected}
 
 
 def test_resource_attributes_are_read_as_the_sdk_reads_them(monkeypatch):
@@ -46,9 +46,11 @@ def test_resource_attributes_are_read_as_the_sdk_reads_them(monkeypatch):
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", text.strip(","))
     theirs = dict(Resource.create().attributes)
     theirs.pop("service.instance.id", None)  # the SDK's own addition, new in each process
+    for key in SDK:
+        del theirs[key]
     ours = detect_resource(Settings(), {"OTEL_RESOURCE_ATTRIBUTES": text})
 
-    assert ours == {**theirs, **SDK}
+    assert ours == theirs
 
 
 @pytest.mark.parametrize("text", ["a=1,b", "a=%FF", "=1", "a=1,%FF=2"])
@@ -56,19 +58,27 @@ def test_a_variable_that_cannot_be_read_is_passed_over_whole(text, caplog):
     """One bad pair spoils the variable, as the specification has it, and is said."""
     resource = detect_resource(Settings(service_name="s"), {"OTEL_RESOURCE_ATTRIBUTES": text})
 
-    assert resource == {**SDK, "service.name": "s"}
+    assert resource == {"service.name": "s"}
     assert "OTEL_RESOURCE_ATTRIBUTES" in caplog.text
 
 
 def test_the_detectors_of_the_sdk_run_when_they_are_asked_for(monkeypatch):
-    """Facts of the process come from the SDK's detector, our name stays."""
+    """Facts of the process come from the SDK's detector; that it made our spans does not."""
     monkeypatch.setenv("OTEL_EXPERIMENTAL_RESOURCE_DETECTORS", "process")
     environ = {"OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "process"}
     resource = detect_resource(Settings(), environ)
 
     assert resource["process.runtime.name"] == sys.implementation.name
-    assert resource["telemetry.sdk.name"] == "turnspan"
+    assert SDK.keys().isdisjoint(resource)
     assert resource["service.name"].startswith("unknown_service")
+
+
+def test_the_sdk_is_told_where_nobody_told_it():
+    """OTLP names turnspan as the maker of its spans, unless the resource names another."""
+    resource = {"service.name": "s", "telemetry.sdk.version": "mine"}
+
+    assert with_sdk({"service.name": "s"}) == {**SDK, "service.name": "s"}
+    assert with_sdk(resource) == {**SDK, **resource}
 
 
 def test_limits_fall_back_from_the_special_to_the_general():

@@ -70,7 +70,7 @@ class Active:
             self._decided = True
 
 
-active = Active()
+active: Active = Active()
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=active.start_over)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from turnspan.capture.calls import Call, messages_in
 from turnspan.capture.conversation import Conversation, Ranges
 from turnspan.capture.drafts import Draft, Fields, TurnDraft
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["put_input", "put_output", "put_reasoning", "put_state", "set_input", "set_output"]
 
 JSON = "application/json"
-_PARAMETERS = frozenset({int, float, bool})
 _MODEL_NAMES = ("model", "model_name", "model_id")
 
 
@@ -27,6 +28,8 @@ def put_input(
 ) -> None:
     """Keep the arguments of one call as the input of ``draft``."""
     if not recorder.content:
+        if call.kind == "model":
+            _put_model_arguments(draft, call.parameters.named(args, kwargs))
         return
     if call.kind == "tool":
         named = call.parameters.named(args, kwargs)
@@ -43,7 +46,7 @@ def put_input(
 
 def put_output(recorder: Recorder, draft: Draft, call: Call, result: object) -> None:
     """Keep what a call returned as the output of ``draft``."""
-    if not recorder.content or result is None:
+    if not recorder.content or result is None or "output" in draft.fields:
         _put_facts(recorder, draft, call, result)
     elif (
         type(result) is dict
@@ -76,9 +79,9 @@ def _put_result(recorder: Recorder, draft: Draft, call: Call, result: object) ->
 
 
 def _put_facts(recorder: Recorder, draft: Draft, call: Call, result: object) -> None:
-    """With content off: usage and model of a reply, and nothing it says."""
+    """Usage and model of a reply, and nothing it says."""
     if call.kind == "model" and (reply := read_reply(result, recorder.limits)) is not None:
-        _put_reply(recorder, draft, reply)
+        _put_reply_facts(draft, reply)
 
 
 def put_reasoning(
@@ -100,7 +103,10 @@ def put_state(recorder: Recorder, turn: TurnDraft, where: str) -> None:
     if not recorder.content or turn.read_state is None:
         return
     try:
-        turn.fields[where] = recorder.json(turn.read_state())
+        written = to_json(turn.read_state(), recorder.limits)
+        turn.fields[where] = orjson.Fragment(written.text)
+        if written.cut is not None:
+            turn.cut(where, written.cut, written.size_bytes)
     except Exception as exc:
         recorder.failed(f"the callable given as state= failed for {where}", exc)
         turn.cut(where, "the callable given as state= failed")
@@ -162,10 +168,22 @@ def _put_messages(recorder: Recorder, draft: Draft, messages: Any) -> None:
     if not recorder.content:
         return
     conversation = recorder.conversation(draft.turn)
+    known = len(conversation.messages)
     ranges = conversation.given(messages)
+    _note_cuts(recorder, draft.turn, known)
     draft.fields["input_messages"] = ranges
     if draft.kind != "model":
         _put_last_text(recorder, draft, conversation, ranges)
+
+
+def _note_cuts(recorder: Recorder, turn: TurnDraft, first: int) -> None:
+    """Name the messages from ``first`` on that are as long as a message may be."""
+    longest = recorder.max_bytes - 4  # a cut may spare the last character
+    for place, message in enumerate(recorder.conversation(turn).messages[first:], first):
+        for part in message["parts"]:
+            text = part.get("content")
+            if type(text) is str and len(text) * 4 > longest and len(text.encode()) > longest:
+                turn.cut(f"messages/{place}", f"over {recorder.max_bytes} bytes")
 
 
 def _put_last_text(
@@ -185,20 +203,29 @@ def _put_model_arguments(draft: Draft, named: dict[str, Any]) -> None:
     for name in _MODEL_NAMES:
         if type(named.get(name)) is str:
             model["request_model"] = named.pop(name)
-    parameters = [name for name, value in named.items() if type(value) in _PARAMETERS]
+    parameters = [name for name, value in named.items() if _is_parameter(value)]
     if parameters:
         model["parameters"] = {name: named.pop(name) for name in parameters}
     draft.merge("model", model)
 
 
-def _put_reply(recorder: Recorder, draft: Draft, reply: Reply) -> None:
+def _is_parameter(value: object) -> bool:
+    kind = type(value)
+    return kind is int or kind is float or kind is bool
+
+
+def _put_reply_facts(draft: Draft, reply: Reply) -> None:
     draft.merge("usage", {**reply.usage, **draft.fields.get("usage", {})})
     draft.merge("model", {**reply.model, **draft.fields.get("model", {})})
-    if not recorder.content:
-        return
+
+
+def _put_reply(recorder: Recorder, draft: Draft, reply: Reply) -> None:
+    _put_reply_facts(draft, reply)
     if thought := reasoning_of(reply.message):
         draft.add_text("reasoning", thought)
-    produced = recorder.conversation(draft.turn).produced(reply.message, *reply.origin)
+    conversation = recorder.conversation(draft.turn)
+    produced = conversation.produced(reply.message, *reply.origin)
+    _note_cuts(recorder, draft.turn, len(conversation.messages) - 1)
     draft.fields["output_messages"] = produced
     if text := text_of(reply.message):
         _put_text(recorder, draft, "output", text)

@@ -106,6 +106,7 @@ class TurnDraft(Draft):
     size = 0  # characters of content kept so far
     usage: Fields | None = None  # summed over the model steps
     steps_journalled = 0
+    has_more = False  # something beside steps stands on the draft and not yet in its fields
     read_state: Callable[[], Any] | None = None
     cuts: list[Fields] | None = None
     source: Recorder
@@ -119,6 +120,7 @@ class TurnDraft(Draft):
         """Remember that something was not kept."""
         if self.cuts is None:
             self.cuts = []
+            self.has_more = True
         if len(self.cuts) >= MAX_CUTS:
             self.cuts[-1] = {"where": "…", "why": "more was cut than is told here"}
             return
@@ -131,6 +133,7 @@ class TurnDraft(Draft):
         """Count what a model step used towards the turn."""
         if self.usage is None:
             self.usage = {}
+            self.has_more = True
         for key, amount in usage.items():
             self.usage[key] = self.usage.get(key, 0) + amount
 

@@ -7,6 +7,7 @@ that callers of decorated functions reach through `wrappers` never raise; the ot
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextvars import Token
 from typing import Any, Final
 
 import orjson
@@ -104,15 +105,15 @@ class Recorder:
         """Close ``draft`` with what its call returned. Never raises."""
         try:
             fields = draft.fields
-            if "output" in fields:
-                pass  # the code inside has said what it is
-            elif (
+            if (
                 type(result) is str
                 and len(result) <= self.short_chars
                 and result.isascii()
                 and self.content
+                and "output" not in fields  # the code inside may have said what it is
             ):
                 fields["output"] = {"type": call.output_type, "content": result}
+                draft.turn.size += len(result)
             else:
                 put_output(self, draft, call, result)
             if call.extras:
@@ -260,8 +261,9 @@ class Recorder:
         draft.ended = True
         draft.turn.open_steps.pop(draft.id, None)
         try:
-            if draft.token is not None:
-                current_draft.set(None)
+            if (token := draft.token) is not None:
+                draft.token = None
+                _restore(draft, token)
             self._end_span(draft.span, {"ended_at": self.now(draft.turn)})
         except Exception as exc:
             self.failed("a span could not be ended", exc)
@@ -279,6 +281,7 @@ class Recorder:
         """The turn's messages, made on first use."""
         if turn.conversation is None:
             turn.conversation = Conversation(self.limits)
+            turn.has_more = True
         return turn.conversation
 
     def json(self, value: object) -> orjson.Fragment:
@@ -320,6 +323,7 @@ class Recorder:
     def _put_extras(self, turn: TurnDraft, call: Call) -> None:
         if call.state is not None:
             turn.read_state = call.state
+            turn.has_more = True
             put_state(self, turn, "state_before")
         turn.merge("metadata", call.known.get("metadata", _NOTHING))
 
@@ -342,18 +346,10 @@ class Recorder:
         turn.steps_journalled = len(turn.steps)
 
     def _close_turn(self, turn: TurnDraft, fields: Fields) -> None:
-        if turn.read_state is not None:
-            put_state(self, turn, "state_after")
-        if turn.open_steps:
-            _sweep(turn, fields["ended_at"])
         if turn.steps:
             fields["steps"] = turn.steps
-            if turn.usage is not None and "usage" not in fields:
-                fields["usage"] = turn.usage
-        if turn.conversation is not None:
-            fields["messages"] = turn.conversation.messages
-        if turn.cuts is not None:
-            fields["truncated"] = turn.cuts
+        if turn.has_more or turn.open_steps:
+            self._put_rest(turn, fields)
         if (notes := self._end_span(turn.span, fields)) is not None:
             fields["span"] = notes
         fields["record"] = "turn"
@@ -365,6 +361,27 @@ class Recorder:
             line = _careful_line(fields)
         self._append(line)
         self.recorded += 1
+
+    def _put_rest(self, turn: TurnDraft, fields: Fields) -> None:
+        """What most turns do not have."""
+        if turn.read_state is not None:
+            put_state(self, turn, "state_after")
+        if turn.open_steps:
+            _sweep(turn, fields["ended_at"])
+            fields["steps"] = turn.steps
+        if turn.usage is not None and "usage" not in fields:
+            fields["usage"] = turn.usage
+        if turn.conversation is not None:
+            fields["messages"] = turn.conversation.messages
+        if turn.cuts is not None:
+            fields["truncated"] = turn.cuts
+
+
+def _restore(draft: Draft, token: Token[Draft | None]) -> None:
+    try:
+        current_draft.reset(token)
+    except ValueError:
+        _leave_elsewhere(draft)
 
 
 def _leave_elsewhere(draft: Draft) -> None:

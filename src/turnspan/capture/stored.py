@@ -28,7 +28,7 @@ class Opaque:
     __slots__ = ("label",)
 
     def __init__(self, label: str) -> None:
-        self.label = label
+        self.label: str = label
 
 
 def plain(value: object) -> Any:

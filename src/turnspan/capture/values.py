@@ -1,12 +1,13 @@
 """Values → JSON text, without running any code of the caller's.
 
-An encoder in C takes what is built of exact builtins and hands everything else to a hook
-here. What it refuses (cycles, lone surrogates, odd keys) or what is too large is walked in
-Python within a budget of bytes, nodes and depth.
+What is small and built of exact builtins is encoded in C at one go: no code of anybody's runs
+meanwhile, and no other thread. Everything else is walked in Python within a budget of bytes,
+nodes and depth.
 """
 
 from __future__ import annotations
 
+import marshal
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,10 +24,9 @@ FAST: Final = (
 )
 MAX_DEPTH: Final = 64
 MAX_NODES: Final = 20_000
+PUNCTUATION_BYTES: Final = 32  # brackets and quotes around what is cut
 WIDE: Final = 512  # a container with more items is walked, not handed to the encoder unseen
 
-_SIZED: Final = frozenset({str, dict, list, tuple})
-_LEAVES: Final = frozenset({str, int, float, bool, type(None)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,32 +50,32 @@ class Written:
 def quick_json(value: Any, max_bytes: int) -> str | None:
     """Write what is small and built of exact builtins, as most values are; None otherwise."""
     kind = type(value)
-    if kind is dict and len(value) <= WIDE:
-        for item in value.values():
-            # A scalar or a short string costs one look; anything sized is looked into.
-            if type(item) in _SIZED and len(item) > WIDE and not _looks_small(item, max_bytes):
-                return None
-    elif not _looks_small(value, max_bytes):
-        return None
     try:
+        if kind is dict and len(value) <= WIDE:
+            for item in value.values():
+                # A scalar or a short text costs one look; anything long is looked into.
+                inner = type(item)
+                if (
+                    (inner is str or inner is dict or inner is list or inner is tuple)
+                    and len(item) > WIDE
+                    and not _looks_small(item, max_bytes)
+                ):
+                    return None
+        elif not _looks_small(value, max_bytes):
+            return None
+        # The encoder would ask an enumeration for its value, which is code; this refuses
+        # whatever is no builtin before anything is asked.
+        marshal.dumps(value)
         data = orjson.dumps(value, None, FAST)
-    except (TypeError, RecursionError):
-        return None
+    except (TypeError, ValueError, RecursionError, RuntimeError):
+        return None  # no exact builtin, or another thread is changing it: to be walked
     return data.decode() if len(data) <= max_bytes else None
 
 
 def to_json(value: object, limits: Limits) -> Written:
     """Write ``value`` as JSON. Never raises, whatever ``value`` is."""
-    if _looks_small(value, limits.max_bytes):
-        hook = _Hook()
-        try:
-            data = orjson.dumps(value, hook, FAST)
-        except (TypeError, RecursionError):
-            pass  # the encoder refuses what the walk below can write
-        else:
-            if len(data) <= limits.max_bytes and not hook.opaque:
-                return Written(data.decode())
-    return _walked(value, limits)
+    text = quick_json(value, limits.max_bytes)
+    return _walked(value, limits) if text is None else Written(text)
 
 
 def cut_text(text: str, max_bytes: int) -> tuple[str, int | None]:
@@ -103,42 +103,25 @@ def encodable(text: str) -> str:
     return text if type(text) is str else str.__add__(text, "")
 
 
-class _Hook:
-    """What the encoder calls for everything that is no exact builtin."""
-
-    __slots__ = ("calls", "opaque")
-
-    def __init__(self) -> None:
-        self.calls = 0
-        self.opaque = False
-
-    def __call__(self, value: object) -> Any:
-        self.calls += 1
-        if self.calls > WIDE:
-            raise TypeError("too many objects for the fast way")
-        stored = plain(value)
-        if type(stored) is Opaque:
-            self.opaque = True
-            return stored.label
-        return stored
-
-
-def _looks_small(value: object, max_bytes: int) -> bool:
+def _looks_small(value: Any, max_bytes: int) -> bool:
     """Whether a glance at two levels shows nothing large."""
     kind = type(value)
+    if kind is str:
+        return len(value) <= max_bytes
     if kind is dict:
-        items = value.values()  # type: ignore[attr-defined]  # exactly a dict
+        items = value.values()
     elif kind is list or kind is tuple:
-        items = value  # type: ignore[assignment]  # exactly a list or tuple
+        items = value
     else:
-        return kind is not str or len(value) <= max_bytes  # type: ignore[arg-type]  # a str
-    if len(items) > WIDE:
-        return False
-    for item in items:
-        kind = type(item)
-        if kind in _SIZED and len(item) > WIDE and (kind is not str or len(item) > max_bytes):
-            return False
-    return True
+        return True
+    return len(items) <= WIDE and all(_is_short(item, max_bytes) for item in items)
+
+
+def _is_short(item: Any, max_bytes: int) -> bool:
+    kind = type(item)
+    if kind is str:
+        return len(item) <= max_bytes
+    return not (kind is dict or kind is list or kind is tuple) or len(item) <= WIDE
 
 
 def _walked(value: object, limits: Limits) -> Written:
@@ -158,7 +141,7 @@ class _Walk:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._bytes = limits.max_bytes
+        self._bytes = limits.max_bytes - PUNCTUATION_BYTES
         self._nodes = limits.max_nodes
         self._path: set[int] = set()
         self.cut: str | None = None
@@ -166,20 +149,33 @@ class _Walk:
 
     def show(self, value: object, depth: int) -> Any:
         """``value`` as plain data, or a short label for what is left out of it."""
-        if type(value) not in _LEAVES:
-            value = plain(value)
         kind = type(value)
+        if kind is str:
+            return "…" if self._spent(depth) else self._text(value)  # type: ignore[arg-type]
+        if kind is int or kind is float or kind is bool or value is None:
+            return "…" if self._spent(depth) else self._number(value)
+        if id(value) in self._path:
+            self.cut = self.cut or "contains itself"
+            return "<contains itself>"
+        self._path.add(id(value))
+        try:
+            return self._inside(plain(value), depth)
+        finally:
+            self._path.discard(id(value))
+
+    def _inside(self, stored: Any, depth: int) -> Any:
+        """What `plain` made of a value that is no scalar."""
+        kind = type(stored)
         if kind is Opaque:
-            self.cut = self.cut or f"could not be read: {value.label}"  # type: ignore[attr-defined]
-            return value.label  # type: ignore[attr-defined]
+            self.cut = self.cut or f"could not be read: {stored.label}"
+            return stored.label
         if self._spent(depth):
             return "…"
-        if kind is str:
-            return self._text(value)  # type: ignore[arg-type]
-        if kind is dict or kind is list or kind is tuple:
-            return self._container(value, depth)
-        self._bytes -= 8
-        return _number(value)
+        if kind is dict:
+            return self._mapping(stored, depth)
+        if kind is list or kind is tuple:
+            return self._row(stored, depth)
+        return self._text(stored) if kind is str else self._number(stored)
 
     def _spent(self, depth: int) -> bool:
         self._nodes -= 1
@@ -197,18 +193,12 @@ class _Walk:
         kept, size = cut_text(text, max(self._bytes, 0))
         if size is not None:
             self.cut, self.size_bytes = f"over {self._limits.max_bytes} bytes", size
-        self._bytes -= len(kept) + 3
+        self._bytes -= len(kept) + 4
         return kept if kept.isascii() else encodable(kept)
 
-    def _container(self, value: Any, depth: int) -> Any:
-        if id(value) in self._path:
-            self.cut = self.cut or "contains itself"
-            return "<contains itself>"
-        self._path.add(id(value))
-        try:
-            return self._mapping(value, depth) if type(value) is dict else self._row(value, depth)
-        finally:
-            self._path.discard(id(value))
+    def _number(self, value: Any) -> Any:
+        self._bytes -= 8
+        return _number(value)
 
     def _mapping(self, value: dict[Any, Any], depth: int) -> dict[str, Any]:
         shown: dict[str, Any] = {}
@@ -239,9 +229,7 @@ class _Walk:
         if type(key) is str:
             return self._text(key)
         shown = self.show(key, MAX_DEPTH - 2)
-        if isinstance(shown, str):
-            return shown
-        return orjson.dumps(shown).decode()
+        return shown if type(shown) is str else orjson.dumps(shown).decode()
 
 
 def _snapshot(value: dict[Any, Any]) -> list[tuple[Any, Any]]:

@@ -4,13 +4,16 @@ Goes to the exporters named by --to, else to those of TURNSPAN_EXPORTERS. What a
 still has to deliver is left to it. An exporter gets what was recorded while it was configured;
 --from-start sends it everything there is. Without --follow it ends when nothing is
 left, or when nothing could be delivered for --timeout seconds; a SIGINT or SIGTERM ends it
-cleanly. The exit status is 0 when nothing is left, 3 when something is.
+cleanly. The exit status is 0 when nothing is left, 3 when something is, even with a process
+that still runs; with --follow only what could not be delivered counts.
 
 With --follow --from-start an application without exporters can leave delivery to a process of
 its own: what it records goes out every other second.
 
 With --json: one object, {"exporters": {NAME: {"delivered", "refused", "unsent", "error"}},
-"adopted"}; adopted counts the processes whose turns were taken over, once for each exporter.
+"adopted", "held"}; adopted counts the processes whose turns were taken over, once for each
+exporter. held is a list of what this run could not take, {"exporter", "owner", "state", "turns"},
+where the state of the process is live, dead, foreign, ended or unknown.
 After --forget: {"forgotten"}, the number of segments.
 """
 
@@ -18,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from turnspan.cli._arguments import add_dir, add_json, directory_of, settings_of
@@ -25,8 +29,7 @@ from turnspan.errors import ExporterError, SettingsError
 
 if TYPE_CHECKING:
     from turnspan.delivery.health import ExporterHealth
-    from turnspan.journal import Directory
-    from turnspan.ports import Exporter
+    from turnspan.journal import Directory, Held
     from turnspan.settings import Settings
 
 __all__ = ["arguments", "run"]
@@ -93,8 +96,10 @@ def run(args: argparse.Namespace) -> int:
         drainage.run(follow=args.follow, patience_s=args.timeout, show=not args.json)
     finally:
         health = drainage.close(timeout_s=settings.exit_s)
-    _tell(args, directory, exporters, health, drainage.adopted)
-    return UNSENT if any(each.unsent for each in health.values()) else 0
+    held = _held(directory, health)
+    _tell(args, directory, health, held, drainage.adopted)
+    is_left = any(each.unsent for each in health.values()) or (held and not args.follow)
+    return UNSENT if is_left else 0
 
 
 def _forget(args: argparse.Namespace, settings: Settings, directory: Directory) -> int:
@@ -134,22 +139,33 @@ def _owed(directory: Directory) -> dict[str, int]:
     return {each.exporter: each.size_bytes for each in History(directory).owed()}
 
 
+def _held(directory: Directory, health: dict[str, ExporterHealth]) -> list[Held]:
+    """What is owed to these exporters by processes that this run could not take over from."""
+    from turnspan.journal import History
+
+    found = History(directory).held(health)
+    return [each for each in found if each.state != "dead" or not health[each.exporter].unsent]
+
+
 def _tell(
     args: argparse.Namespace,
     directory: Directory,
-    exporters: Sequence[Exporter],
     health: dict[str, ExporterHealth],
+    held: Sequence[Held],
     adopted: int,
 ) -> None:
     from turnspan.cli._output import note, print_json, write
 
     if args.json:
-        print_json({"exporters": {n: _fields(h) for n, h in health.items()}, "adopted": adopted})
+        exporters = {name: _fields(each) for name, each in health.items()}
+        print_json({"exporters": exporters, "adopted": adopted, "held": list(map(asdict, held))})
         return
     import sys
 
     write("".join(f"{line}\n" for line in map(_line, health.items())), sys.stdout)
-    for hint in _hints(args, directory, [each.name for each in exporters]):
+    for each in held:
+        note(_holding(each))
+    for hint in _hints(args, directory, list(health)):
         note(hint)
 
 
@@ -173,6 +189,27 @@ def _line(entry: tuple[str, ExporterHealth]) -> str:
         said += f", {health.unsent:,} left unsent"
         said += f": {health.last_error}" if health.last_error else ""
     return said
+
+
+def _holding(held: Held) -> str:
+    from turnspan.cli._output import counted
+    from turnspan.journal.owner import Owner
+
+    owner = Owner.parse(held.owner)
+    who = f"process {owner.pid}" if owner else held.owner
+    if owner and held.state == "foreign":
+        who += f" of host {owner.host}"
+    why = _WHY[held.state]
+    return f"{held.exporter}: {counted(held.turns, 'turn')} left with {who}, {why}"
+
+
+_WHY: Final = {
+    "live": "which runs and delivers them itself",
+    "dead": "from which another process delivers them, or which ended just now: drain again",
+    "foreign": "which may run: if it does not, --all-hosts takes them",
+    "ended": "which has ended without a lock file: --all-hosts takes them",
+    "unknown": "which has no lock file: if it has ended, --all-hosts takes them",
+}
 
 
 def _hints(args: argparse.Namespace, directory: Directory, named: list[str]) -> Iterator[str]:

@@ -36,7 +36,7 @@ class Courtesy:
         self._hurried = hurried
         self._patience_s = patience_s
         self._seen = appended()
-        self.stood_back_s = 0.0
+        self.stood_back_s: float = 0.0
         """How long it has stood back for the current batch."""
 
     def begin(self) -> None:

@@ -22,7 +22,7 @@ class Backoff:
 
     def __init__(self, uniform: Callable[[float, float], float] | None = None) -> None:
         self._uniform = uniform or random.Random().uniform  # no secret
-        self.failures = 0
+        self.failures: int = 0
         """Failures in a row."""
 
     def next_s(self, asked_s: float | None = None) -> float:

@@ -14,11 +14,14 @@ class Tally:
     """Counters of one worker, written by its thread alone."""
 
     def __init__(self) -> None:
-        self.delivered = self.refused = self.retries = 0
-        self.failing = False
+        self.delivered: int = 0
+        self.refused: int = 0
+        self.retries: int = 0
+        self.failing: bool = False
         self.last_error: str | None = None
         self._last_error_at_ns: int | None = None
-        self.committed_turns = self.committed_bytes = 0
+        self.committed_turns: int = 0
+        self.committed_bytes: int = 0
         self._turns = self._size_bytes = 0
 
     @property

@@ -63,7 +63,7 @@ class Worker:
         dead: DeadLetters | None,
         durable: bool = True,
     ) -> None:
-        self.name = exporter.name
+        self.name: str = exporter.name
         self._exporter = exporter
         self._backlog = backlog
         self._settings = settings

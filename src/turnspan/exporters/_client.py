@@ -1,4 +1,4 @@
-"""One HTTP client for every exporter that posts: bounded in time, quiet, and never raising."""
+"""The HTTP client of every exporter that posts: bounded in time, quiet, never raising."""
 
 from __future__ import annotations
 

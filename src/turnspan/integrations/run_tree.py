@@ -28,14 +28,14 @@ class Run:
         transcript: Transcript,
         root: Run | None,
     ) -> None:
-        self.id = id
-        self.drafts = drafts
-        self.draft = draft
-        self.transcript = transcript
-        self.root = root
+        self.id: Hashable = id
+        self.drafts: tuple[Draft, ...] = drafts
+        self.draft: Draft = draft
+        self.transcript: Transcript = transcript
+        self.root: Run | None = root
         self.members: dict[Hashable, Run] = {}  # of a root: the open runs below it
-        self.paused = False
-        self.heard_s = 0.0
+        self.paused: bool = False
+        self.heard_s: float = 0.0
 
 
 class RunTree:

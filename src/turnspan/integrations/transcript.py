@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -32,7 +33,7 @@ class Transcript:
     __slots__ = ("_by_object", "_by_text", "_held", "lock")
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
+        self.lock: AbstractContextManager[bool] = threading.RLock()
         self._by_object: dict[int, tuple[object, Form]] = {}
         self._by_text: dict[bytes, Form] = {}
         self._held: dict[int, int] = {}

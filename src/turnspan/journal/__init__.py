@@ -1,18 +1,20 @@
 """The journal: turns on disk the moment they happen, until every exporter has them."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from turnspan.lazy import lazy_names
 
 if TYPE_CHECKING:
     from turnspan.journal.directory import Directory
-    from turnspan.journal.history import History, Owed, OwnerState, SessionSummary
+    from turnspan.journal.history import Held, History, Owed, OwnerState, SessionSummary
     from turnspan.journal.journal import Journal, JournalCounts
     from turnspan.journal.purge import purge
     from turnspan.journal.ring import RingLog
 
 __all__ = [
     "Directory",
+    "Held",
     "History",
     "Journal",
     "JournalCounts",
@@ -25,6 +27,7 @@ __all__ = [
 
 _HOMES = {
     "Directory": "turnspan.journal.directory",
+    "Held": "turnspan.journal.history",
     "History": "turnspan.journal.history",
     "Journal": "turnspan.journal.journal",
     "JournalCounts": "turnspan.journal.journal",
@@ -35,4 +38,4 @@ _HOMES = {
     "purge": "turnspan.journal.purge",
 }
 
-__getattr__ = lazy_names(__name__, _HOMES)
+__getattr__: Callable[[str], Any] = lazy_names(__name__, _HOMES)

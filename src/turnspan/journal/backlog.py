@@ -34,7 +34,7 @@ class JournalBacklog:
         *,
         on_done: Callable[[Tail], None],
     ) -> None:
-        self.exporter = cursors.exporter
+        self.exporter: str = cursors.exporter
         self.dropped: Counter[str] = log.dropped
         self._cursors = cursors
         self._corrupt = corrupt

@@ -22,7 +22,7 @@ class Bell:
     __slots__ = ("_lock", "at")
 
     def __init__(self) -> None:
-        self.at = NEVER  # the byte count to ring at
+        self.at: int = NEVER  # the byte count to ring at
         self._lock = threading.Lock()
         self._lock.acquire()
 
@@ -52,8 +52,8 @@ class Bells:
     __slots__ = ("_bells", "_lock", "floor", "mark")
 
     def __init__(self) -> None:
-        self.floor = NEVER
-        self.mark = NEVER
+        self.floor: int = NEVER
+        self.mark: int = NEVER
         self._bells: tuple[Bell, ...] = ()
         self._lock = threading.Lock()
 
@@ -118,7 +118,7 @@ class Sleep:
         self._log = log
         self._bell = Bell()
         self._woken = False
-        self.seen = 0
+        self.seen: int = 0
         log.bells.add(self._bell)
 
     def wait(self, timeout_s: float | None, min_bytes: int) -> None:

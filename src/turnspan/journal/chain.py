@@ -55,6 +55,11 @@ class Chain:
         self._seq = 0
 
     @property
+    def next_seq(self) -> int:
+        """The number that the next segment will have."""
+        return self._seq
+
+    @property
     def active(self) -> OwnSegment | None:
         """The segment that is open."""
         last = self.segments[-1:]

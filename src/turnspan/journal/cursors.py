@@ -20,7 +20,7 @@ class Cursors:
     __slots__ = ("_directory", "_room", "exporter")
 
     def __init__(self, directory: Directory, exporter: str) -> None:
-        self.exporter = exporter
+        self.exporter: str = exporter
         self._directory = directory
         self._room = directory.cursor(exporter, "x").parent
 

@@ -32,11 +32,11 @@ class Directory:
     __slots__ = ("cursors", "dead", "journal", "numbers", "path")
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(os.path.abspath(os.path.expanduser(path)))
-        self.journal = self.path / "journal"
-        self.cursors = self.path / "cursors"
-        self.dead = self.path / "dead"
-        self.numbers = self.path / "numbers"
+        self.path: Path = Path(os.path.abspath(os.path.expanduser(path)))
+        self.journal: Path = self.path / "journal"
+        self.cursors: Path = self.path / "cursors"
+        self.dead: Path = self.path / "dead"
+        self.numbers: Path = self.path / "numbers"
 
     @classmethod
     def existing(cls, path: str | os.PathLike[str]) -> Directory:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from heapq import merge
 from pathlib import Path
@@ -26,7 +27,7 @@ from turnspan.journal.reader import (
 from turnspan.ports import JournalledTurn
 from turnspan.schema.wire import TURN
 
-__all__ = ["History", "Owed", "OwnerState", "SessionSummary"]
+__all__ = ["Held", "History", "Owed", "OwnerState", "SessionSummary"]
 
 
 @dataclass(slots=True)
@@ -66,12 +67,24 @@ class Owed:
     """Does a running process have this exporter?"""
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Turns that one process holds for an exporter that has yet to be given them."""
+
+    exporter: str
+    owner: str
+    state: str
+    """`live`, `dead`, `foreign` (of another host), or, where there is no lock to judge by,
+    `ended` (its process is gone) or `unknown`."""
+    turns: int
+
+
 class History:
     """Reads a directory without changing it, beside running processes."""
 
     def __init__(self, directory: Directory) -> None:
         self.directory = directory
-        self.corrupt = CorruptLines()
+        self.corrupt: CorruptLines = CorruptLines()
         self._headers = Headers(directory)
 
     def turns(self) -> Iterator[JournalledTurn]:
@@ -155,6 +168,20 @@ class History:
             for exporter, left in sorted(sizes.items())
         ]
 
+    def held(self, exporters: Collection[str]) -> list[Held]:
+        """Who holds turns that ``exporters`` are owed, the oldest process first; reads them."""
+        found: list[Held] = []
+        for each in self.owners():
+            counts: Counter[str] = Counter()
+            for name in self.directory.owners().get(each.name, ()):
+                for exporter in set(self._headers.exporters(name)).intersection(exporters):
+                    position = Cursors(self.directory, exporter).position(name)
+                    path = self.directory.journal / name
+                    counts[exporter] += sum(1 for _ in turn_lines(path, position))
+            state = _holder(each)
+            found += [Held(to, each.name, state, n) for to, n in sorted(counts.items()) if n]
+        return found
+
     def count_corrupt(self) -> int:
         """Lines in all segments that are no records; reads everything."""
         for path in self._paths():
@@ -202,6 +229,13 @@ class History:
             return "dead"
         finally:
             lock.close()
+
+
+def _holder(owner: OwnerState) -> str:
+    parsed = Owner.parse(owner.name)
+    if owner.state != "foreign" or parsed is None or not parsed.is_of_this_host:
+        return owner.state
+    return "ended" if parsed.is_gone else "unknown"
 
 
 def _status_of(turn: JournalledTurn) -> str:

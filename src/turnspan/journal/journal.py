@@ -66,12 +66,12 @@ class Journal:
         self, directory: Directory, settings: Settings, source: Source, clock: Clock
     ) -> None:
         self.directory = directory
-        self.corrupt = CorruptLines()
+        self.corrupt: CorruptLines = CorruptLines()
         self._settings = settings
         self._clock = clock
         self._headers = Headers(directory)
         segment_bytes = min(settings.segment_bytes, max(settings.directory_bytes // 4, 4096))
-        self.log = JournalLog(
+        self.log: JournalLog = JournalLog(
             Chain(directory, source, clock),
             segment_bytes=segment_bytes,
             ring_bytes=settings.ring_bytes,
@@ -191,6 +191,16 @@ class Journal:
         self.log.close()
         _journals.discard(self)
 
+    def rest(self, timeout_s: float = 0.2) -> None:
+        """Leave everything in order, as the process is about to end, and go on taking records.
+
+        Threads end; locks stay, and fall with the process.
+        """
+        self.upkeep.close(timeout_s)
+        if self._syncer:
+            self._syncer.close(timeout_s)
+        self.log.rest()
+
     def _start_over(self) -> None:
         self._backlogs: dict[str, JournalBacklog] = {}
         self._adoption = Adoption(self.directory, self._headers, self.corrupt)
@@ -201,7 +211,7 @@ class Journal:
             budget_bytes=self._settings.directory_bytes,
         )
         self._numbered: tuple[str, int] | None = None
-        self.upkeep = Upkeep(self.maintain)
+        self.upkeep: Upkeep = Upkeep(self.maintain)
         self._syncer = Syncer(self.log) if self._settings.durability == "disk" else None
 
     def _start_threads(self) -> None:

@@ -44,7 +44,7 @@ class OwnerLock:
     __slots__ = ("_fd", "_held", "_key", "_users", "path")
 
     def __init__(self, path: Path, fd: int) -> None:
-        self.path = path
+        self.path: Path = path
         self._fd = fd
         self._held: set[int] = set()
         self._users = 1

@@ -44,14 +44,14 @@ class JournalLog:
         durable: bool = False,
         on_segment: Callable[[], None] = lambda: None,
     ) -> None:
-        self.appended = 0
-        self.turns = 0
-        self.bells = Bells()
+        self.appended: int = 0
+        self.turns: int = 0
+        self.bells: Bells = Bells()
         self.dropped: Counter[str] = Counter()
-        self.diverted = 0  # turns the disk did not take
-        self.ring = Ring(ring_bytes, owed=True, dropped=self.dropped)
+        self.diverted: int = 0  # turns the disk did not take
+        self.ring: Ring = Ring(ring_bytes, owed=True, dropped=self.dropped)
         self.chain = chain
-        self.numbers = Numbers(chain.directory)
+        self.numbers: Numbers = Numbers(chain.directory)
         self.unsynced: list[int] = []  # descriptors of sealed segments, for the syncer
         self.parked: str | None = None
         """Why nothing is written to disk at the moment."""
@@ -68,15 +68,16 @@ class JournalLog:
 
     def append(self, line: bytes, /) -> None:
         """Write ``line``; see `turnspan.ports.TurnLog`."""
-        size = len(line)
         try:
-            if _write(self._fd, line) != size:
+            written = _write(self._fd, line)
+            if written != len(line):
                 self._close_torn(line)
         except OSError as error:
+            written = len(line)
             self._divert(line, error)
         if line.startswith(TURN):
             self.turns += 1
-        self.appended = total = self.appended + size
+        self.appended = total = self.appended + written
         if total >= self.bells.mark:
             self._reached(total)
 
@@ -144,6 +145,17 @@ class JournalLog:
             is_right = False
         if not is_right and not self.rotate():
             self.park(self._why or "the journal was deleted")
+
+    def rest(self) -> None:
+        """Seal, and write down the numbers; a record that comes later opens a new segment."""
+        with self._switch:
+            if self._is_closed or self._switching:
+                return
+            if len(self.ring):
+                self._save_ring()
+            self._seal_for_now()
+            if self.chain.owner is not None:
+                self.numbers.write(self.chain.owner, self.chain.next_seq)
 
     def close(self) -> None:
         """Seal, write down the numbers, unlock. Later records are counted as dropped."""

@@ -51,6 +51,21 @@ class Owner:
         """
         return self.host == _host() or (self.boot != "0" and self.boot == _boot())
 
+    @property
+    def is_gone(self) -> bool:
+        """Do boot and process id show that it has ended? False proves nothing."""
+        if self.host != _host():
+            return False
+        if self.boot != _boot():
+            return True
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            return False
+        return False
+
 
 def _host() -> str:
     return re.sub(r"[^A-Za-z0-9_]+", "_", socket.gethostname())[:40] or "host"

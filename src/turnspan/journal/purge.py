@@ -1,4 +1,4 @@
-"""Erasing turns: their lines are overwritten with blanks, so that every offset still holds."""
+"""Erasing turns: their lines are overwritten with blanks, so that all offsets hold."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import orjson
 
 from turnspan.journal.directory import Directory
 from turnspan.journal.reader import is_whole, lines_of
+from turnspan.journal.segment import read_header
 from turnspan.schema.wire import OPEN, STEP, TURN
 
 __all__ = ["interrupted", "recover"]
@@ -35,8 +36,11 @@ def recover(directory: Directory, segments: list[str]) -> int:
     if not opened:
         return 0
     steps = _steps_of(paths, opened.keys())
+    resource = _resource_of(paths)
+    known = {"resource": resource} if resource else {}
     written = b"".join(
-        interrupted(record, steps.get(turn_id, ())) for turn_id, record in opened.items()
+        interrupted({**known, **record}, steps.get(turn_id, ()))
+        for turn_id, record in opened.items()
     )
     _append(paths[-1], written)
     return len(opened)
@@ -85,6 +89,12 @@ def _unended(paths: list[Path]) -> dict[str, dict[str, Any]]:
             places.pop(_id_after(line, TURN), None)
     records = filter(None, map(_decoded, places.values()))
     return {each["id"]: each for each in records if "id" in each and "started_at" in each}
+
+
+def _resource_of(paths: list[Path]) -> Mapping[str, Any]:
+    """What the owner says of itself at the head of its segments: `open` records leave it out."""
+    headers = filter(None, map(read_header, paths))
+    return next((each.resource for each in headers if each.resource), {})
 
 
 def _steps_of(paths: list[Path], turn_ids: Iterable[str]) -> dict[str, list[dict[str, Any]]]:

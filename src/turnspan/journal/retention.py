@@ -43,7 +43,7 @@ class Retention:
         self._retain_ns = int(retain_s * 1e9)
         self._budget_bytes = budget_bytes
         self._seen: set[tuple[str, int]] = set()
-        self.deleted = 0
+        self.deleted: int = 0
 
     def sweep(self, own: Mapping[str, bool], now_ns: int) -> bool:
         """Delete what may go; is the directory within its budget now?

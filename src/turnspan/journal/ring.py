@@ -30,7 +30,7 @@ class Ring:
     def __init__(self, limit_bytes: int, *, owed: bool, dropped: Counter[str]) -> None:
         self.limit_bytes = limit_bytes
         self.dropped = dropped
-        self.size_bytes = 0
+        self.size_bytes: int = 0
         self._owed = owed
         self._first = 0  # the number of the oldest line there is
         self._lines: deque[bytes] = deque()
@@ -110,7 +110,7 @@ class RingReader:
 
     def __init__(self, ring: Ring, position: int) -> None:
         self._ring = ring
-        self.position = position
+        self.position: int = position
 
     def read(self, room: Room) -> list[tuple[int, bytes]]:
         """Turn lines as far as there is ``room``, each with the position after it."""
@@ -147,10 +147,10 @@ class RingLog:
 
     def __init__(self, limit_bytes: int, *, exporters: Sequence[str] = ()) -> None:
         self.dropped: Counter[str] = Counter()
-        self.ring = Ring(limit_bytes, owed=bool(exporters), dropped=self.dropped)
-        self.bells = Bells()
-        self.appended = 0
-        self.turns = 0
+        self.ring: Ring = Ring(limit_bytes, owed=bool(exporters), dropped=self.dropped)
+        self.bells: Bells = Bells()
+        self.appended: int = 0
+        self.turns: int = 0
         self._numbers = Numbers(None)
 
     def append(self, line: bytes, /) -> None:

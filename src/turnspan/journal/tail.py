@@ -29,8 +29,8 @@ class Room:
     __slots__ = ("_is_empty", "bytes", "turns")
 
     def __init__(self, turns: int, size_bytes: int) -> None:
-        self.turns = turns
-        self.bytes = size_bytes
+        self.turns: int = turns
+        self.bytes: int = size_bytes
         self._is_empty = True
 
     def takes(self, line: bytes) -> bool:
@@ -76,8 +76,8 @@ class Tail:
         self, path: Path, cursors: Cursors, corrupt: CorruptLines, *, position: int
     ) -> None:
         self.path = path
-        self.position = position
-        self.is_gone = False
+        self.position: int = position
+        self.is_gone: bool = False
         self._cursors = cursors
         self._corrupt = corrupt
         self._saved = position

@@ -1,6 +1,7 @@
 """Turns as spans: where their ids come from, what is on them, how they look on the wire."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from turnspan.lazy import lazy_names
 
@@ -43,4 +44,4 @@ _HOMES = {
     "span_source": "turnspan.telemetry.auto",
 }
 
-__getattr__ = lazy_names(__name__, _HOMES)
+__getattr__: Callable[[str], Any] = lazy_names(__name__, _HOMES)

@@ -161,11 +161,13 @@ def _about_turn(attributes: dict[str, Any], turn: Fields) -> None:
 
 def _about_models(attributes: dict[str, Any], turn: Fields) -> None:
     """Finish reasons of the last model call, and the model where it was always the same one."""
-    models = [s.get("model") or {} for s in turn.get("steps", ()) if s["kind"] == "model"]
-    requested = {m.get("request_model") for m in models}
-    if len(requested) == 1 and (model := requested.pop()):
-        attributes[names.REQUEST_MODEL] = model
-    if models and (reasons := models[-1].get("finish_reasons")):
+    reasons = None
+    if models := [s.get("model") or {} for s in turn.get("steps", ()) if s["kind"] == "model"]:
+        reasons = models[-1].get("finish_reasons")
+        requested = {m.get("request_model") for m in models}
+        if len(requested) == 1 and (model := requested.pop()):
+            attributes[names.REQUEST_MODEL] = model
+    if reasons:
         attributes[names.FINISH_REASONS] = list(reasons)
     elif names.ERROR_TYPE in attributes:
         attributes[names.FINISH_REASONS] = ["error"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar, Token
 from typing import Any, Final
 
@@ -20,11 +21,11 @@ __all__ = ["SPAN_KEY", "activate", "attach", "current_context", "deactivate", "d
 _context: Final[Any] = getattr(otel, "_RUNTIME_CONTEXT", otel)
 _variable: Final[Any] = getattr(_context, "_current_context", None)
 _is_plain: Final = isinstance(_variable, ContextVar)
-attach, detach = (
-    (_variable.set, _variable.reset) if _is_plain else (_context.attach, _context.detach)
-)
-put = dict.__setitem__  # a context refuses items once it is made; this is how one is made
-current_context = _variable.get if _is_plain else _context.get_current
+attach: Final[Callable[[Context], Token[Context]]] = _variable.set if _is_plain else _context.attach
+detach: Final[Callable[[Token[Context]], None]] = _variable.reset if _is_plain else _context.detach
+# A context refuses items once it is made; this is how one is made.
+put: Final[Callable[[dict[str, object], str, object], None]] = dict.__setitem__
+current_context: Final[Callable[[], Context]] = _variable.get if _is_plain else _context.get_current
 """The current context: what other code put there, our spans among it."""
 
 
@@ -32,8 +33,7 @@ def activate(span: Span, current: Context) -> Token[Context]:
     """Make ``span`` the current one over ``current``, until `deactivate` with the token."""
     context = Context(current)
     put(context, SPAN_KEY, span)  # nobody has seen this context yet
-    token: Token[Context] = attach(context)
-    return token
+    return attach(context)
 
 
 def deactivate(token: Token[Context]) -> None:

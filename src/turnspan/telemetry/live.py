@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import (
+    DEFAULT_TRACE_STATE,
     Span,
     SpanContext,
     SpanKind,
@@ -141,7 +142,7 @@ class LiveSpans:
         except Exception as exc:  # noqa: BLE001  # border: foreign spans
             say("live-attributes", "a span could not be given its attributes", error=exc)
         try:
-            real.end(end_time=fields["ended_at"])
+            real.end(fields["ended_at"])
         except Exception as exc:  # noqa: BLE001  # border: foreign span processors
             say("live-end", "a span could not be ended", error=exc)
 
@@ -190,12 +191,13 @@ class LiveSpans:
         above_id = above.span_id
         live.parent_span_id = above_id or None
         found = span.get_span_context() if span is not None else trace.INVALID_SPAN_CONTEXT
+        span_id = found.span_id
         # A tracer that makes no spans hands out its parent's identity, or none.
-        if found.is_valid and found.span_id != above_id:
-            live.trace_id, live.span_id = found.trace_id, found.span_id
+        if span_id != above_id and found.is_valid:
+            live.trace_id, live.span_id = found.trace_id, span_id
             live.flags = flags = int(found.trace_flags)
             live.sampled = flags & _SAMPLED != 0
-            live.state = state_of(found)
+            live.state = "" if found.trace_state is DEFAULT_TRACE_STATE else state_of(found)
             live.span = span
             return
         live.trace_id = above.trace_id or self._ids.trace_id()
@@ -237,23 +239,25 @@ def _context_of(above: LiveSpan | None, current: Context) -> Context:
 
 
 def _finish(live: LiveSpan, real: Span, facts: SpanFacts, fields: Fields) -> None:
-    if unsaid := _unsaid(live, real, facts.attributes):
+    unsaid = _unsaid(live, real, facts.attributes)
+    if len(unsaid) > 2:
         real.set_attributes(unsaid)
+    else:  # in the SDK two alone cost less than two together
+        for key, value in unsaid.items():
+            real.set_attribute(key, value)
     if facts.name != live.name and getattr(real, "name", live.name) == live.name:
         real.update_name(facts.name)
     if facts.status == names.STATUS_ERROR:
         real.set_status(Status(StatusCode.ERROR, facts.description or None))
-    if live.is_turn:
-        for link in _links(fields):
-            trace_id, span_id = int(link["trace_id"], 16), int(link["span_id"], 16)
-            context = SpanContext(trace_id, span_id, is_remote=True)
-            real.add_link(context, link.get("attributes"))
+    # Capture writes a `trace` without links as JSON already: there is nothing to read in it.
+    if live.is_turn and type(where := fields.get("trace")) is dict:
+        _link(real, where.get("links", ()))
 
 
-def _links(fields: Fields) -> Sequence[Fields]:
-    """The links a turn was given; capture writes a `trace` without any as JSON already."""
-    trace = fields.get("trace")
-    return trace.get("links", ()) if isinstance(trace, dict) else ()
+def _link(real: Span, links: Sequence[Fields]) -> None:
+    for link in links:
+        trace_id, span_id = int(link["trace_id"], 16), int(link["span_id"], 16)
+        real.add_link(SpanContext(trace_id, span_id, is_remote=True), link.get("attributes"))
 
 
 def _unsaid(live: LiveSpan, real: Span, attributes: dict[str, Any]) -> dict[str, Any]:
@@ -265,7 +269,7 @@ def _unsaid(live: LiveSpan, real: Span, attributes: dict[str, Any]) -> dict[str,
     if not attributes:
         return attributes
     present = getattr(real, "attributes", None)
-    if present and len(present) > len(given):
+    if present is not None and len(present) > len(given):
         return {
             key: value
             for key, value in attributes.items()

@@ -21,6 +21,7 @@ from turnspan.telemetry.attributes import (
 )
 from turnspan.telemetry.limits import SpanLimits, cut
 from turnspan.telemetry.protobuf import attributes, delimited, fields, text, varint
+from turnspan.telemetry.resource import with_sdk
 
 __all__ = ["RequestWriter", "rejected_spans"]
 
@@ -73,7 +74,7 @@ class RequestWriter:
     def _resource_spans(self, resource: Fields, spans: list[bytes], parts: list[bytes]) -> None:
         """Append the spans of one process; lengths come first, so that nothing is copied twice."""
         found: list[bytes] = []
-        attributes(b"\x0a", dict(resource), found)
+        attributes(b"\x0a", with_sdk(resource), found)
         about = delimited(b"\x0a", b"".join(found))
         size = len(self._scope) + sum(map(len, spans)) + len(_SCHEMA_URL)
         head = b"\x12" + varint(size)

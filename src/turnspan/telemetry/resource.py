@@ -18,7 +18,7 @@ from turnspan.settings import Settings
 from turnspan.telemetry import semconv as names
 from turnspan.telemetry.values import attribute_values
 
-__all__ = ["detect_resource"]
+__all__ = ["detect_resource", "with_sdk"]
 
 _DETECTORS = "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS"
 _ATTRIBUTES = "OTEL_RESOURCE_ATTRIBUTES"
@@ -28,19 +28,25 @@ def detect_resource(settings: Settings, environ: Mapping[str, str]) -> dict[str,
     """The OpenTelemetry resource of this process, as plain values.
 
     Where the variable asks for resource detectors and the SDK is installed, it runs them.
+    It stands in every turn, so what OTLP wants told of the SDK is left to `with_sdk`.
     """
     resource = _detected() if environ.get(_DETECTORS, "").strip() else {}
-    resource |= {
-        names.SDK_LANGUAGE: "python",
-        names.SDK_NAME: "turnspan",
-        names.SDK_VERSION: __version__,
-    }
     resource |= _from_variable(environ)
     if name := settings.service_name or environ.get("OTEL_SERVICE_NAME"):
         resource[names.SERVICE_NAME] = name
     elif not resource.get(names.SERVICE_NAME):
         resource[names.SERVICE_NAME] = _unknown_service()
     return resource
+
+
+def with_sdk(resource: Mapping[str, Any]) -> dict[str, Any]:
+    """``resource`` with what names turnspan as the maker of its spans."""
+    return {
+        names.SDK_LANGUAGE: "python",
+        names.SDK_NAME: "turnspan",
+        names.SDK_VERSION: __version__,
+        **resource,
+    }
 
 
 def _from_variable(environ: Mapping[str, str]) -> dict[str, str]:
@@ -78,6 +84,8 @@ def _detected() -> dict[str, Any]:
     except Exception as exc:  # noqa: BLE001  # border: detectors are foreign code
         say("resource-detectors", "the resource detectors failed", error=exc)
         return {}
+    for key in (names.SDK_LANGUAGE, names.SDK_NAME, names.SDK_VERSION):
+        found.pop(key, None)  # not the SDK makes our spans
     if str(found.get(names.SERVICE_NAME, "")).startswith(names.UNKNOWN_SERVICE):
         del found[names.SERVICE_NAME]
     return found

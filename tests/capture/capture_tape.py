@@ -1,0 +1,130 @@
+"""The parts that a recorder is built of in these tests."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from turnspan.capture.recorder import Recorder
+from turnspan.schema import Turn
+from turnspan.schema.wire import TURN, decode_record, decode_turn
+
+START_NS = 1_700_000_000_000_000_000
+TICK_NS = 1_000_000
+
+
+class TickingClock:
+    """Each look at the monotonic clock is a millisecond later than the one before."""
+
+    def __init__(self) -> None:
+        self.elapsed_ns = 0
+
+    def now_ns(self) -> int:
+        return START_NS + self.elapsed_ns
+
+    def monotonic_ns(self) -> int:
+        self.elapsed_ns += TICK_NS
+        return self.elapsed_ns
+
+    def advance(self, seconds: float) -> None:
+        self.elapsed_ns += int(seconds * 1e9)
+
+
+class CountedIds:
+    """1, 2, 3, …"""
+
+    def __init__(self) -> None:
+        self._turns, self._traces, self._spans = (itertools.count(1) for _ in range(3))
+
+    def turn_id(self) -> str:
+        return f"turn_{next(self._turns):012d}"
+
+    def trace_id(self) -> int:
+        return next(self._traces)
+
+    def span_id(self) -> int:
+        return next(self._spans)
+
+
+@dataclass
+class Span:
+    trace_id: int
+    span_id: int
+    parent_span_id: int | None
+    flags: int = 1
+    state: str = ""
+    sampled: bool = True
+    mode: str = "own"
+
+
+class Spans:
+    """Hands out identities and remembers which are open."""
+
+    def __init__(self, ids: CountedIds) -> None:
+        self._ids = ids
+        self.open: list[Span] = []
+
+    def start(self, kind, name, started_ns, parent, session_id, user_id, agent, activate, /):
+        trace_id = parent.trace_id if parent else self._ids.trace_id()
+        span = Span(trace_id, self._ids.span_id(), parent.span_id if parent else None)
+        self.open.append(span)
+        return span
+
+    def end(self, span: Span, fields: Mapping[str, Any], /) -> None:
+        assert fields["ended_at"]
+        self.open.remove(span)
+
+
+class Log:
+    """Keeps every line."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self._numbers: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def append(self, line: bytes, /) -> None:
+        assert line.endswith(b"\n")
+        assert line.count(b"\n") == 1
+        self.lines.append(line)
+
+    def next_number(self, session_id: str, /) -> int:
+        with self._lock:
+            self._numbers[session_id] = self._numbers.get(session_id, 0) + 1
+            return self._numbers[session_id]
+
+
+class Tape:
+    """What one recorder wrote."""
+
+    def __init__(self, *, log: Any = None, spans: Any = None, **options: Any) -> None:
+        self.clock = TickingClock()
+        ids = CountedIds()
+        self.log = log or Log()
+        self.spans = spans or Spans(ids)
+        self.recorder = Recorder(
+            self.log, self.spans, self.clock, ids, resource={"service.name": "tests"}, **options
+        )
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        return [decode_record(line) for line in self.log.lines]
+
+    @property
+    def turns(self) -> list[Turn]:
+        return [decode_turn(line) for line in self.log.lines if line.startswith(TURN)]
+
+    @property
+    def turn(self) -> Turn:
+        """The only turn."""
+        (turn,) = self.turns
+        return turn
+
+    @property
+    def step(self) -> Any:
+        """The only step of the only turn."""
+        (step,) = self.turn.steps
+        return step

@@ -1,0 +1,281 @@
+"""Each message is recorded once a turn, and steps name by ranges which they were given."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+
+import pytest
+from pydantic import BaseModel
+
+import turnspan
+from turnspan.capture.conversation import Conversation
+from turnspan.capture.parts import looks_like_message, message_of
+from turnspan.capture.values import Limits
+
+
+def said(role: str, text: str) -> dict[str, object]:
+    return {"role": role, "parts": [{"type": "text", "content": text}]}
+
+
+class Message(BaseModel):
+    role: str
+    content: str
+
+
+def completion(message) -> dict[str, object]:
+    return {"choices": [{"message": message, "finish_reason": "stop"}]}
+
+
+@pytest.mark.parametrize("as_dict", [True, False], ids=["dict", "same object"])
+def test_a_growing_history_is_recorded_once(tape, as_dict):
+    """Whether an answer comes back as the object it was or as a dictionary."""
+
+    @turnspan.model
+    def ask(messages):
+        return completion(Message(role="assistant", content=f"answer {len(messages)}"))
+
+    @turnspan.agent
+    def work(rounds):
+        history = [{"role": "system", "content": "Be brief."}]
+        for n in range(rounds):
+            history.append({"role": "user", "content": f"question {n}"})
+            answer = ask(history)["choices"][0]["message"]
+            history.append(answer.model_dump() if as_dict else answer)
+
+    work(3)
+    turn = tape.turn
+
+    assert [message.text for message in turn.messages] == [
+        "Be brief.", "question 0", "answer 2", "question 1", "answer 4", "question 2", "answer 6",
+    ]  # fmt: skip
+    assert [step.input_messages for step in turn.steps] == [((0, 2),), ((0, 4),), ((0, 6),)]
+    assert [step.output_messages for step in turn.steps] == [((2, 3),), ((4, 5),), ((6, 7),)]
+    assert turn.messages[2].finish_reason == "stop"
+
+
+def test_a_history_of_the_responses_api_is_recorded_once(tape):
+    """Its answers come back as several items, and tool outputs are items, too."""
+    output = [
+        {"type": "reasoning", "id": "rs", "summary": [{"type": "summary_text", "text": "Hm."}]},
+        {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"},
+    ]
+
+    @turnspan.model
+    def ask(input):
+        return {"object": "response", "output": list(output), "status": "completed"}
+
+    @turnspan.agent
+    def work():
+        history = [{"role": "user", "content": "Go."}]
+        history += ask(history)["output"]
+        history.append({"type": "function_call_output", "call_id": "c1", "output": '{"n":1}'})
+        ask(history)
+
+    work()
+    turn = tape.turn
+
+    assert [message.role for message in turn.messages] == [
+        "user", "assistant", "tool", "assistant",
+    ]  # fmt: skip
+    assert [step.input_messages for step in turn.steps] == [((0, 1),), ((0, 3),)]
+    assert [part.model_dump() for part in turn.messages[2].parts] == [
+        {"type": "tool_call_response", "id": "c1", "response": {"n": 1}}
+    ]
+
+
+def test_a_history_that_was_cut_is_named_by_several_ranges():
+    """What was left out is not in them."""
+    messages = [{"role": "user", "content": str(n)} for n in range(6)]
+    conversation = Conversation(Limits())
+    found = [
+        conversation.given(messages),
+        conversation.given([messages[0], *messages[4:]]),
+        conversation.given([*messages[4:], {"role": "user", "content": "new"}]),
+        conversation.given([]),
+    ]
+
+    assert found == [[(0, 6)], [(0, 1), (4, 6)], [(4, 7)], []]
+    assert len(conversation.messages) == 7
+
+
+def test_a_message_that_is_changed_keeps_its_first_form():
+    """It is known by its identity."""
+    message = {"role": "user", "content": "first"}
+    conversation = Conversation(Limits())
+    conversation.given([message])
+    message["content"] = "second"
+
+    assert conversation.given([message]) == [(0, 1)]
+    assert conversation.messages == [said("user", "first")]
+
+
+def test_a_message_that_is_gone_is_not_taken_for_a_new_one():
+    """No identity is used twice within a turn."""
+    conversation = Conversation(Limits())
+    for n in range(100):
+        conversation.given([{"role": "user", "content": str(n)}])
+
+    assert [message["parts"][0]["content"] for message in conversation.messages] == [
+        str(n) for n in range(100)
+    ]
+
+
+def test_threads_of_one_turn_share_its_messages():
+    """Each message has one place, whoever comes first."""
+    conversation = Conversation(Limits())
+    messages = [{"role": "user", "content": str(n)} for n in range(2000)]
+    found = []
+
+    def give():
+        found.append(conversation.given(messages))
+
+    threads = [threading.Thread(target=give) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert conversation.messages == [said("user", str(n)) for n in range(2000)]
+    assert found == [[(0, 2000)]] * 4
+
+
+def test_an_agent_with_messages_shows_what_the_user_said_last(tape):
+    """Whatever the list is called, where it is the only argument."""
+
+    @turnspan.agent
+    def work(chat):
+        return "x"
+
+    work([{"role": "user", "content": "first"}, {"role": "user", "content": "last"}])
+    work([{"role": "system", "content": "alone"}])
+
+    assert [turn.input and turn.input.content for turn in tape.turns] == ["last", None]
+    assert [turn.input_messages for turn in tape.turns] == [((0, 2),), ((0, 1),)]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        None,
+        3,
+        "text",
+        {},
+        {"role": "user"},
+        {"role": [], "content": ""},
+        {"role": {}, "content": ""},
+        {"type": "phone_call", "content": "x"},
+        {"type": "reasoning"},
+    ],
+)
+def test_what_is_no_message_does_not_look_like_one(odd):
+    """And is recorded as an ordinary argument."""
+    assert looks_like_message(odd) is False
+
+
+URL = "https://example.com/cat.png"
+LARGE = "QUJD" * 10_000
+
+
+@pytest.mark.parametrize(
+    "content, parts",
+    [
+        (None, []),
+        ("", []),
+        ("text", [{"type": "text", "content": "text"}]),
+        (["a", {"type": "text", "text": "b"}], [
+            {"type": "text", "content": "a"}, {"type": "text", "content": "b"},
+        ]),
+        ({"a": 1}, [{"type": "text", "content": '{"a":1}'}]),
+        ([{"a": 1}], [{"type": "text", "content": '{"a":1}'}]),
+        ([{"type": "image_url", "image_url": {"url": URL}}], [
+            {"type": "uri", "modality": "image", "uri": URL},
+        ]),
+        ([{"type": "input_image", "image_url": URL}], [
+            {"type": "uri", "modality": "image", "uri": URL},
+        ]),
+        ([{"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}}], [
+            {"type": "blob", "modality": "image", "content": "QUJD", "mime_type": "image/png"},
+        ]),
+        ([{"type": "image", "source": {
+            "type": "base64", "media_type": "image/png", "data": "QUJD"}}], [
+            {"type": "blob", "modality": "image", "content": "QUJD", "mime_type": "image/png"},
+        ]),
+        ([{"type": "input_audio", "input_audio": {"data": "QUJD", "format": "wav"}}], [
+            {"type": "blob", "modality": "audio", "content": "QUJD", "mime_type": "wav"},
+        ]),
+        ([{"type": "file", "file": {"file_id": "file-1"}}], [
+            {"type": "uri", "modality": "file", "uri": "file-1"},
+        ]),
+        ([{"type": "image", "base64": LARGE, "mime_type": "image/png"}], [{
+            "type": "uri", "modality": "image", "mime_type": "image/png", "size": 40_000,
+            "uri": "sha256:" + hashlib.sha256(LARGE.encode()).hexdigest(),
+        }]),
+        ([{"type": "tool_result", "tool_use_id": "c1", "content": [{"type": "text"}]}], [
+            {"type": "tool_call_response", "id": "c1", "response": [{"type": "text"}]},
+        ]),
+        ([{"type": "web_search_result", "url": URL}], [
+            {"type": "web_search_result", "content": {"url": URL}},
+        ]),
+    ],
+)  # fmt: skip
+def test_every_kind_of_content_has_its_part(content, parts):
+    """Large media are kept as hash, type and size."""
+    assert message_of({"role": "user", "content": content}, Limits()) == {
+        "role": "user",
+        "parts": parts,
+    }
+
+
+@pytest.mark.parametrize(
+    "message, role, part",
+    [
+        ({"role": "developer", "content": "x"}, "system", {"type": "text", "content": "x"}),
+        ({"type": "human", "content": "x"}, "user", {"type": "text", "content": "x"}),
+        (
+            {"type": "tool", "tool_call_id": "c1", "content": '{"a": 1}'},
+            "tool",
+            {"type": "tool_call_response", "id": "c1", "response": {"a": 1}},
+        ),
+        (
+            {"role": "assistant", "content": None, "refusal": "No."},
+            "assistant",
+            {"type": "text", "content": "No."},
+        ),
+        (
+            {"role": "assistant", "parts": [{"type": "reasoning", "content": "Hm."}]},
+            "assistant",
+            {"type": "reasoning", "content": "Hm."},
+        ),
+    ],
+)
+def test_roles_of_every_client_become_those_of_the_conventions(message, role, part):
+    """OpenAI, LangChain and messages that are in the form already."""
+    assert message_of(message, Limits()) == {"role": role, "parts": [part]}
+
+
+def test_a_message_over_the_budget_is_cut_and_says_so(record):
+    """As every value does that is not whole."""
+    tape = record(limits=Limits(max_bytes=1000))
+
+    @turnspan.agent
+    def work(messages):
+        return "x"
+
+    work([{"role": "user", "content": "x" * 5000}])
+
+    assert len(tape.turn.messages[0].text) == 1000
+    assert any(note.where.startswith("messages") for note in tape.turn.truncated)
+
+
+def test_a_lone_surrogate_in_a_message_costs_no_turn(tape):
+    """It is replaced where it stands."""
+
+    @turnspan.agent
+    def work(messages):
+        return "x"
+
+    work([{"role": "user", "content": "a\ud800"}])
+
+    assert tape.turn.messages[0].text == "a?"
+    assert tape.turn.trace.trace_id == f"{1:032x}"
