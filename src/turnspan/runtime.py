@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from turnspan.capture.active import active
 from turnspan.capture.context import current_draft
+from turnspan.capture.options import Options
 from turnspan.capture.policy import Policy
 from turnspan.capture.recorder import Recorder
 from turnspan.capture.values import Limits
@@ -144,13 +145,15 @@ class Runtime:
             self._spans,
             self._clock,
             self._ids,
-            resource=self._resource,
-            policy=self._policy,
-            limits=Limits(max_bytes=self.settings.max_value_bytes),
-            max_turn_bytes=self.settings.max_turn_bytes,
-            orphans=self.settings.orphans == "turn",
-            baggage=_baggage(self.settings.baggage_keys),
-            on_first=self._start,
+            Options(
+                resource=self._resource,
+                policy=self._policy,
+                limits=Limits(max_bytes=self.settings.max_value_bytes),
+                max_turn_bytes=self.settings.max_turn_bytes,
+                orphans=self.settings.orphans == "turn",
+                baggage=_baggage(self.settings.baggage_keys),
+                on_first=self._start,
+            ),
         )
 
     def _start(self) -> None:

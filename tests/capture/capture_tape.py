@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from turnspan.capture.options import Options
 from turnspan.capture.recorder import Recorder
 from turnspan.schema import Turn
 from turnspan.schema.wire import TURN, decode_record, decode_turn
@@ -106,7 +107,11 @@ class Tape:
         self.log = log or Log()
         self.spans = spans or Spans(ids)
         self.recorder = Recorder(
-            self.log, self.spans, self.clock, ids, resource={"service.name": "tests"}, **options
+            self.log,
+            self.spans,
+            self.clock,
+            ids,
+            Options(resource={"service.name": "tests"}, **options),
         )
 
     @property

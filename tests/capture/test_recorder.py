@@ -9,7 +9,7 @@ from capture_tape import START_NS, TICK_NS, CountedIds, Log, Span, Spans
 
 import turnspan
 from turnspan.capture.context import current_draft
-from turnspan.capture.recorder import MAX_OPEN_INPUT_BYTES
+from turnspan.capture.lines import MAX_OPEN_INPUT_BYTES
 from turnspan.capture.values import Limits
 from turnspan.schema import Agent, Content, Step, Tool, Trace, Turn
 

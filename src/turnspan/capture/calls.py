@@ -20,10 +20,10 @@ class Parameters:
     __slots__ = ("names", "one", "rest", "skipped")
 
     def __init__(self, names: tuple[str, ...] = (), skipped: int = 0, rest: str = "args") -> None:
-        self.names = names
-        self.skipped = skipped
-        self.rest = rest
-        self.one = skipped + 1  # so many positional arguments are a call with a single one
+        self.names: tuple[str, ...] = names
+        self.skipped: int = skipped
+        self.rest: str = rest
+        self.one: int = skipped + 1  # so many positional arguments are a call with a single one
 
     @classmethod
     def of(cls, fn: Callable[..., Any]) -> Parameters:
@@ -81,15 +81,15 @@ class Call:
         state: Callable[[], Any] | None = None,
         reasoning: Callable[[Any], str | None] | None = None,
     ) -> None:
-        self.kind = kind
-        self.name = name
-        self.parameters = parameters
-        self.known = known
-        self.agent = known.get("agent") or {"name": name}
-        self.state = state
-        self.reasoning = reasoning
-        self.extras = bool(state or reasoning or "metadata" in known)
-        self.output_type = "tool_result" if kind == "tool" else "text"
+        self.kind: str = kind
+        self.name: str = name
+        self.parameters: Parameters = parameters
+        self.known: Mapping[str, Any] = known
+        self.agent: Mapping[str, Any] = known.get("agent") or {"name": name}
+        self.state: Callable[[], Any] | None = state
+        self.reasoning: Callable[[Any], str | None] | None = reasoning
+        self.extras: bool = bool(state or reasoning or "metadata" in known)
+        self.output_type: str = "tool_result" if kind == "tool" else "text"
 
 
 def messages_in(named: Mapping[str, Any]) -> str | None:

@@ -93,7 +93,7 @@ def put_reasoning(
     try:
         if thought := explain(result):
             draft.add_text("reasoning", encodable(thought))
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001  # border: the callable is the caller's
         recorder.failed("the callable given as reasoning= failed", exc)
         draft.turn.cut(_path(draft, "reasoning"), "the callable given as reasoning= failed")
 
@@ -107,7 +107,7 @@ def put_state(recorder: Recorder, turn: TurnDraft, where: str) -> None:
         turn.fields[where] = orjson.Fragment(written.text)
         if written.cut is not None:
             turn.cut(where, written.cut, written.size_bytes)
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001  # border: the callable is the caller's
         recorder.failed(f"the callable given as state= failed for {where}", exc)
         turn.cut(where, "the callable given as state= failed")
 

@@ -45,7 +45,7 @@ class Draft:
     """What turns and steps have in common while they are open."""
 
     # Defaults live on the class: a store for each would cost the caller half a microsecond.
-    ended = False
+    ended: bool = False
     token: Token[Draft | None] | None = None
 
     turn: TurnDraft
@@ -98,15 +98,15 @@ class TurnDraft(Draft):
     collector.
     """
 
-    turn = _Itself()  # type: ignore[assignment]  # an instance may have one of its own
-    kind = "turn"
+    turn: TurnDraft = _Itself()  # type: ignore[assignment]  # an instance may have its own
+    kind: str = "turn"
     session_id: str | None = None
     user_id: str | None = None
     conversation: Conversation | None = None
-    size = 0  # characters of content kept so far
+    size: int = 0  # characters of content kept so far
     usage: Fields | None = None  # summed over the model steps
-    steps_journalled = 0
-    has_more = False  # something beside steps stands on the draft and not yet in its fields
+    steps_journalled: int = 0
+    has_more: bool = False  # something beside steps stands on the draft and not yet in its fields
     read_state: Callable[[], Any] | None = None
     cuts: list[Fields] | None = None
     source: Recorder
@@ -140,24 +140,19 @@ class TurnDraft(Draft):
 
 def trace_of(span: OpenSpan) -> orjson.Fragment:
     """Where the turn of ``span`` stands in its trace, as it goes on the wire."""
-    if span.parent_span_id or span.state or span.mode != "own" or not span.sampled:
-        return orjson.Fragment(orjson.dumps(_trace(span)))
     trace_id, span_id = span.trace_id.to_bytes(16, "big").hex(), hex_id(span.span_id)
+    ids = f'{{"trace_id":"{trace_id}","span_id":"{span_id}"'
+    if span.mode == "own" and span.parent_span_id is None and span.sampled and not span.state:
+        return orjson.Fragment(f'{ids},"flags":{span.flags},"sampled":true,"mode":"own"}}')
+    above = span.parent_span_id
+    parent = f',"parent_span_id":"{hex_id(above)}"' if above else ""
+    state = f',"state":{orjson.dumps(span.state).decode()}' if span.state else ""
+    sampled = "true" if span.sampled else "false"
     return orjson.Fragment(
-        f'{{"trace_id":"{trace_id}","span_id":"{span_id}","flags":1,"sampled":true,"mode":"own"}}'
+        f'{ids}{parent},"flags":{span.flags}{state},"sampled":{sampled},"mode":"{span.mode}"}}'
     )
 
 
 def hex_id(span_id: int) -> str:
     """A span id as the wire has it: 16 hex characters."""
     return span_id.to_bytes(8, "big").hex()
-
-
-def _trace(span: OpenSpan) -> Fields:
-    trace: Fields = {"trace_id": f"{span.trace_id:032x}", "span_id": hex_id(span.span_id)}
-    if span.parent_span_id:
-        trace["parent_span_id"] = hex_id(span.parent_span_id)
-    trace["flags"] = span.flags
-    if span.state:
-        trace["state"] = span.state
-    return {**trace, "sampled": span.sampled, "mode": span.mode}

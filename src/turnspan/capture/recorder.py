@@ -7,7 +7,6 @@ that callers of decorated functions reach through `wrappers` never raise; the ot
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextvars import Token
 from typing import Any, Final
 
 import orjson
@@ -17,58 +16,52 @@ from turnspan.capture.contents import put_input, put_output, put_reasoning, put_
 from turnspan.capture.context import Session, current_draft, current_session
 from turnspan.capture.conversation import Conversation
 from turnspan.capture.drafts import Draft, Fields, StepDraft, TurnDraft, trace_of
+from turnspan.capture.endings import drop_contents, leave_elsewhere, put_rest, restore
 from turnspan.capture.failures import error_of, status_of
-from turnspan.capture.policy import Policy
-from turnspan.capture.values import FAST, Limits, cut_text, to_json
+from turnspan.capture.lines import LINE, SHORT_CHARS, Nowhere, careful_line, line_of, shortened
+from turnspan.capture.options import Options
+from turnspan.capture.values import Limits, to_json
 from turnspan.notices import say
 from turnspan.ports import Clock, Ids, SpanSource, TurnLog
 
-__all__ = ["LONG_TURN_NS", "MAX_OPEN_INPUT_BYTES", "Recorder"]
+__all__ = ["LONG_TURN_NS", "Recorder"]
 
 LONG_TURN_NS: Final = 1_000_000_000
-MAX_OPEN_INPUT_BYTES: Final = 64 * 1024
 SCHEMA_VERSION: Final = 1
-_LINE: Final = FAST | orjson.OPT_APPEND_NEWLINE
 _NOTHING: Final[Mapping[str, Any]] = {}
 
 
 class Recorder:
-    """Opens and closes turns and steps. Thread-safe; a turn may end in another thread."""
+    """Opens and closes turns and steps. Thread-safe; a turn may end in another thread.
+
+    The long methods are long on purpose: a function more is a function more in every call
+    of the caller's.
+    """
 
     def __init__(
-        self,
-        log: TurnLog,
-        spans: SpanSource,
-        clock: Clock,
-        ids: Ids,
-        *,
-        resource: Mapping[str, Any],
-        policy: Policy | None = None,
-        limits: Limits | None = None,
-        max_turn_bytes: int = 8 * 2**20,
-        orphans: bool = False,
-        baggage: Callable[[], Mapping[str, str]] | None = None,
-        on_first: Callable[[], None] | None = None,
+        self, log: TurnLog, spans: SpanSource, clock: Clock, ids: Ids, options: Options
     ) -> None:
         self._log = log
-        self._append = log.append if on_first is None else self._append_first
-        self._on_first = on_first
-        self._baggage = baggage
+        self._on_first = options.on_first
+        self._append: Callable[[bytes], None] = (
+            log.append if options.on_first is None else self._append_first
+        )
+        self._baggage = options.baggage
         self._start_span = spans.start
         self._end_span = spans.end
         self._now_ns = clock.now_ns
         self._monotonic_ns = clock.monotonic_ns
         self._turn_id = ids.turn_id
-        self._resource = orjson.Fragment(orjson.dumps(resource))
-        self._max_turn_bytes = max_turn_bytes
-        self.content = (policy or Policy()).content
-        self.limits = limits or Limits()
-        self.max_bytes = self.limits.max_bytes
-        self.short_chars = self.limits.max_bytes // 4  # fits whatever its characters are
-        self.orphans = orphans
-        self.recorded = 0
-        self.failures = 0
-        self.late_steps = 0
+        self._resource = orjson.Fragment(orjson.dumps(options.resource))
+        self._max_turn_bytes = options.max_turn_bytes
+        self.content: bool = options.policy.content
+        self.limits: Limits = options.limits
+        self.max_bytes: int = options.limits.max_bytes
+        self.short_chars: int = self.max_bytes // 4  # fits whatever its characters are
+        self.orphans: bool = options.orphans
+        self.recorded: int = 0
+        self.failures: int = 0
+        self.late_steps: int = 0
 
     def enter(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Draft | None:
         """Open what a call of ``call`` is: a turn, a step, or nothing. Never raises."""
@@ -94,7 +87,7 @@ class Recorder:
                 if call.extras:
                     self._put_extras(turn, call)
                 self.announce(turn)
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001  # border: nothing of ours reaches the caller
             self.failed("a call could not be recorded", exc)
             if draft is not None:
                 self.abandon(draft)
@@ -119,7 +112,7 @@ class Recorder:
             if call.extras:
                 self._put_last_extras(draft, call, result)
             self.close(draft)
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001  # border: nothing of ours reaches the caller
             self.failed("a result could not be recorded", exc)
             self._close_without_output(draft)
 
@@ -138,7 +131,8 @@ class Recorder:
         turn.started_mono = self._monotonic_ns()
         turn.steps = []
         turn.open_steps = {}
-        turn.fields = fields = {"record": "open", "id": self._turn_id()}
+        fields: Fields = {"record": "open", "id": self._turn_id()}
+        turn.fields = fields
         if session is not None:
             self._join(turn, session)
         fields["agent"] = agent
@@ -156,14 +150,12 @@ class Recorder:
     def announce(self, turn: TurnDraft) -> None:
         """Write the record that makes a turn known, should its process die."""
         fields = turn.fields
-        content = fields.get("input")
-        if content is not None and len(content["content"]) > MAX_OPEN_INPUT_BYTES // 4:
-            kept, _ = cut_text(content["content"], MAX_OPEN_INPUT_BYTES)
-            fields = {**fields, "input": {**content, "content": kept}}
+        if "input" in fields and len(fields["input"]["content"]) > SHORT_CHARS:
+            fields = shortened(fields)
         try:
-            line = orjson.dumps(fields, None, _LINE)
+            line = orjson.dumps(fields, None, LINE)
         except TypeError:
-            line = _careful_line(fields)
+            line = careful_line(fields)
         self._append(line)
 
     def open_step(
@@ -191,13 +183,14 @@ class Recorder:
             activate,
         )
         step_id = span.span_id.to_bytes(8, "big").hex()
-        step.fields = fields = {
+        fields: Fields = {
             "id": step_id,
             "kind": kind,
             "name": name,
             "started_at": started_at,
             **known,
         }
+        step.fields = fields
         if parent is not turn:
             fields["parent_id"] = parent.fields["id"]
         turn.open_steps[step_id] = step
@@ -205,7 +198,7 @@ class Recorder:
             step.token = current_draft.set(step)
         return step
 
-    def close(self, draft: Draft, status: str = "ok") -> None:
+    def close(self, draft: Draft, status: str = "ok") -> None:  # noqa: C901  # see above
         """End ``draft``, whose output and error are set; a second time does nothing."""
         if draft.ended:
             return
@@ -215,7 +208,7 @@ class Recorder:
             try:
                 current_draft.reset(token)
             except ValueError:
-                _leave_elsewhere(draft)
+                leave_elsewhere(draft)
         turn, fields = draft.turn, draft.fields
         fields["status"] = status
         fields["ended_at"] = ended_at = turn.started_at + self._monotonic_ns() - turn.started_mono
@@ -233,7 +226,7 @@ class Recorder:
             self.late_steps += 1
             return
         if turn.size > self._max_turn_bytes:
-            _drop_contents(turn, fields, self._max_turn_bytes)
+            drop_contents(turn, fields, self._max_turn_bytes)
         turn.steps.append(fields)
         if "usage" in fields and draft.kind == "model":
             turn.add_usage(fields["usage"])
@@ -247,7 +240,7 @@ class Recorder:
             if status != "abandoned":
                 self.note_error(draft, error)
             self.close(draft, status)
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001  # border: nothing of ours reaches the caller
             self.failed("a failure could not be recorded", exc)
             self.abandon(draft)
 
@@ -263,9 +256,9 @@ class Recorder:
         try:
             if (token := draft.token) is not None:
                 draft.token = None
-                _restore(draft, token)
+                restore(draft, token)
             self._end_span(draft.span, {"ended_at": self.now(draft.turn)})
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001  # border: nothing of ours reaches the caller
             self.failed("a span could not be ended", exc)
 
     def failed(self, what: str, error: BaseException) -> None:
@@ -292,13 +285,13 @@ class Recorder:
         """Journal feedback on a turn. Never raises."""
         try:
             line = {"record": "feedback", "turn_id": turn_id, "at": self._now_ns(), **said}
-            self._append(_line(line))
-        except Exception as exc:
+            self._append(line_of(line))
+        except Exception as exc:  # noqa: BLE001  # border: nothing of ours reaches the caller
             self.failed("feedback was lost", exc)
 
     def detach(self) -> None:
         """Stop recording for good: what is still open ends without a record."""
-        self._log = _Nowhere()
+        self._log = Nowhere()
         self._append = self._log.append
 
     def _append_first(self, line: bytes) -> None:
@@ -335,96 +328,29 @@ class Recorder:
         try:
             draft.turn.cut("output", "could not be recorded")
             self.close(draft)
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001  # border: nothing of ours reaches the caller
             self.failed("a turn was lost", exc)
             self.abandon(draft)
 
     def _journal_steps(self, turn: TurnDraft) -> None:
         """Write what a long turn has done so far, should it be cut off."""
         for fields in turn.steps[turn.steps_journalled :]:
-            self._append(_line({"record": "step", "turn_id": turn.id, "step": fields}))
+            self._append(line_of({"record": "step", "turn_id": turn.id, "step": fields}))
         turn.steps_journalled = len(turn.steps)
 
     def _close_turn(self, turn: TurnDraft, fields: Fields) -> None:
         if turn.steps:
             fields["steps"] = turn.steps
         if turn.has_more or turn.open_steps:
-            self._put_rest(turn, fields)
+            put_rest(self, turn)
         if (notes := self._end_span(turn.span, fields)) is not None:
             fields["span"] = notes
         fields["record"] = "turn"
         fields["resource"] = self._resource
         fields["schema_version"] = SCHEMA_VERSION
         try:
-            line = orjson.dumps(fields, None, _LINE)
+            line = orjson.dumps(fields, None, LINE)
         except TypeError:
-            line = _careful_line(fields)
+            line = careful_line(fields)
         self._append(line)
         self.recorded += 1
-
-    def _put_rest(self, turn: TurnDraft, fields: Fields) -> None:
-        """What most turns do not have."""
-        if turn.read_state is not None:
-            put_state(self, turn, "state_after")
-        if turn.open_steps:
-            _sweep(turn, fields["ended_at"])
-            fields["steps"] = turn.steps
-        if turn.usage is not None and "usage" not in fields:
-            fields["usage"] = turn.usage
-        if turn.conversation is not None:
-            fields["messages"] = turn.conversation.messages
-        if turn.cuts is not None:
-            fields["truncated"] = turn.cuts
-
-
-def _restore(draft: Draft, token: Token[Draft | None]) -> None:
-    try:
-        current_draft.reset(token)
-    except ValueError:
-        _leave_elsewhere(draft)
-
-
-def _leave_elsewhere(draft: Draft) -> None:
-    """Ended in another context than it began in: there is nothing to put back here."""
-    if current_draft.get() is draft:
-        current_draft.set(None)
-
-
-class _Nowhere:
-    """The log of a recorder that was detached."""
-
-    def append(self, line: bytes, /) -> None:
-        """Forget ``line``."""
-
-    def next_number(self, session_id: str, /) -> int:
-        """No turn of ``session_id`` will be kept, so none is counted."""
-        return 0
-
-
-def _sweep(turn: TurnDraft, ended_at: int) -> None:
-    """Steps that outlive their turn are recorded as what they are: open."""
-    for step in list(turn.open_steps.values()):
-        turn.steps.append({**step.fields, "status": "open", "ended_at": ended_at})
-    turn.open_steps.clear()
-
-
-def _line(fields: Fields) -> bytes:
-    try:
-        return orjson.dumps(fields, None, _LINE)
-    except TypeError:
-        return _careful_line(fields)
-
-
-def _careful_line(fields: Fields) -> bytes:
-    """For a lone surrogate in a name or an id, which the encoder refuses."""
-    return to_json(fields, Limits(max_bytes=2**30, max_nodes=2**30)).text.encode() + b"\n"
-
-
-def _drop_contents(turn: TurnDraft, fields: Fields, max_bytes: int) -> None:
-    for key in ("input", "output"):
-        content = fields.pop(key, None)
-        if content is not None:
-            size = len(content["content"])
-            turn.size -= size
-            where = f"steps/{fields['id']}/{key}"
-            turn.cut(where, f"the turn is over {max_bytes} bytes", size)

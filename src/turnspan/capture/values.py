@@ -28,7 +28,6 @@ PUNCTUATION_BYTES: Final = 32  # brackets and quotes around what is cut
 WIDE: Final = 512  # a container with more items is walked, not handed to the encoder unseen
 
 
-
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How much of one value is kept."""
@@ -82,7 +81,7 @@ def cut_text(text: str, max_bytes: int) -> tuple[str, int | None]:
     """``text`` within ``max_bytes`` of UTF-8, and its full size where it had to be cut."""
     if len(text) * 4 <= max_bytes or (len(text) <= max_bytes and text.isascii()):
         return text, None
-    if len(text) <= max_bytes and (size := _utf8_bytes(text)) <= max_bytes:
+    if len(text) <= max_bytes and _utf8_bytes(text) <= max_bytes:
         return text, None
     kept = text[:max_bytes].encode("utf-8", "replace")[:max_bytes].decode("utf-8", "ignore")
     return kept, len(text) if text.isascii() else _utf8_bytes(text)

@@ -1,0 +1,64 @@
+"""What is rarely there when a turn or step ends."""
+
+from __future__ import annotations
+
+from contextvars import Token
+from typing import TYPE_CHECKING
+
+from turnspan.capture.contents import put_state
+from turnspan.capture.context import current_draft
+from turnspan.capture.drafts import Draft, Fields, TurnDraft
+
+if TYPE_CHECKING:
+    from turnspan.capture.recorder import Recorder
+
+__all__ = ["drop_contents", "leave_elsewhere", "put_rest", "restore"]
+
+
+def put_rest(recorder: Recorder, turn: TurnDraft) -> None:
+    """Put what stands on ``turn`` and not yet in its fields."""
+    fields = turn.fields
+    if turn.read_state is not None:
+        put_state(recorder, turn, "state_after")
+    if turn.open_steps:
+        _sweep(turn)
+    if turn.usage is not None and "usage" not in fields:
+        fields["usage"] = turn.usage
+    if turn.conversation is not None:
+        fields["messages"] = turn.conversation.messages
+    if turn.cuts is not None:
+        fields["truncated"] = turn.cuts
+
+
+def drop_contents(turn: TurnDraft, fields: Fields, max_bytes: int) -> None:
+    """Leave out what a step that ended says, for ``turn`` is over its budget."""
+    for key in ("input", "output"):
+        content = fields.pop(key, None)
+        if content is not None:
+            size = len(content["content"])
+            turn.size -= size
+            where = f"steps/{fields['id']}/{key}"
+            turn.cut(where, f"the turn is over {max_bytes} bytes", size)
+
+
+def restore(draft: Draft, token: Token[Draft | None]) -> None:
+    """Make current again what was current before ``draft``."""
+    try:
+        current_draft.reset(token)
+    except ValueError:
+        leave_elsewhere(draft)
+
+
+def leave_elsewhere(draft: Draft) -> None:
+    """Ended in another context than it began in: there is nothing to put back here."""
+    if current_draft.get() is draft:
+        current_draft.set(None)
+
+
+def _sweep(turn: TurnDraft) -> None:
+    """Steps that outlive their turn are recorded as what they are: open."""
+    ended_at = turn.fields["ended_at"]
+    for step in list(turn.open_steps.values()):
+        turn.steps.append({**step.fields, "status": "open", "ended_at": ended_at})
+    turn.open_steps.clear()
+    turn.fields["steps"] = turn.steps

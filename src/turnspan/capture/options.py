@@ -1,0 +1,27 @@
+"""What a recorder is told when it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from turnspan.capture.policy import Policy
+from turnspan.capture.values import Limits
+
+__all__ = ["Options"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to record. ``on_first`` is called once, before the first record is written."""
+
+    resource: Mapping[str, Any] = field(default_factory=dict)
+    policy: Policy = field(default_factory=Policy)
+    limits: Limits = field(default_factory=Limits)
+    max_turn_bytes: int = 8 * 2**20
+    orphans: bool = False
+    """Whether a tool, model or step outside a turn opens one."""
+    baggage: Callable[[], Mapping[str, str]] | None = None
+    """Reads what of the W3C baggage goes onto a turn's metadata."""
+    on_first: Callable[[], None] | None = None
