@@ -46,7 +46,7 @@ with TemporaryDirectory() as directory:
 #   turn_…
 #   ├── input     What should I wear in Oslo?
 #   ├── tool forecast · …
-#   │   └── [tool_call] {"city":"Oslo"} → [tool_result] {"city":"Oslo","celsius":4,"rain":true}
+#   │   └── {"city":"Oslo"} → {"city":"Oslo","celsius":4,"rain":true}
 #   ├── model scripted-1 · … · 10 → 6 tokens
 #   │   └── 1 message → Take an umbrella and a coat.
 #   └── output    Take an umbrella and a coat.

@@ -96,7 +96,7 @@ turn_000000000001 · user ada · [demo] [oslo] · resumes turn_000000000000
 │             forecast is what to look up, in metric units.
 ├── agent planner · 200 ms
 │   ├── model ask · gpt-5-2026 · 200 ms · 900 → 40 tokens
-│   │   ├── 1 message → forecast({'city': 'Oslo'})
+│   │   ├── 1 message → forecast({"city":"Oslo"})
 │   │   └── reasoning Look it up.
 │   └── tool forecast · 200 ms
 │       └── {"key":"value"} → {"found":true}

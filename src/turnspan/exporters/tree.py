@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
 
+import orjson
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 from rich.tree import Tree
@@ -152,16 +153,23 @@ def _add_call(branch: Tree, step: Step, turn: Turn) -> None:
 def _shown(content: Content | None, messages: tuple[Message, ...]) -> str | None:
     if content is None:
         return " ".join(_message(message) for message in messages) or None
-    return content.content if content.type == "text" else f"[{content.type}] {content.content}"
+    told_by_step = content.type in ("text", "tool_call", "tool_result")
+    return content.content if told_by_step else f"[{content.type}] {content.content}"
 
 
 def _message(message: Message) -> str:
     calls = (
-        f"{part.fields.get('name', part.type)}({part.fields.get('arguments', '')})"
+        f"{part.fields.get('name', part.type)}({_arguments(part.fields.get('arguments'))})"
         for part in message.parts
         if part.type == "tool_call"
     )
     return " ".join(part for part in (message.text, *calls) if part)
+
+
+def _arguments(given: object) -> str:
+    if given is None or isinstance(given, str):
+        return given or ""
+    return orjson.dumps(given).decode()
 
 
 def _add_text(tree: Tree, label: str, text: str | None, style: str = "") -> None:
