@@ -353,8 +353,8 @@ class Worker:
 
     def _recover(self) -> None:
         if self._tally.failing:
-            self._tally.failing = False
             say(f"again {self.name}", "%s takes turns again", self.name, level=logging.INFO)
+            self._tally.failing = False
         self._backoff.reset()
 
     def _pause(self, asked_s: float | None = None) -> None:
