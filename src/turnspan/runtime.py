@@ -85,13 +85,22 @@ class Runtime:
         return report
 
     def close(self, timeout_s: float = 5.0) -> FlushReport:
-        """Deliver what can be delivered within ``timeout_s`` and end. Idempotent."""
-        report = self.delivery.close(timeout_s)
-        self.recorder.detach()
-        for exporter in self.exporters:
-            exporter.close(timeout_s=0.0)
-        if self.journal is not None:
-            self.journal.close()
+        """Deliver what can be delivered within ``timeout_s`` and end. Idempotent.
+
+        A turn that is still open may end later: it is journalled, and a later process
+        delivers it.
+
+        Raises:
+            TypeError: ``timeout_s`` is no number; nothing was closed.
+        """
+        report = self.delivery.close(_seconds(timeout_s))
+        _close_all(self.exporters)
+        if self.recorder.is_busy:
+            self._rest()
+        else:
+            self.recorder.detach()
+            if self.journal is not None:
+                self.journal.close()
         return report
 
     def leave(self) -> None:
@@ -101,10 +110,8 @@ class Runtime:
         delivers.
         """
         self.delivery.close(self.settings.exit_s)
-        for exporter in self._carriers:
-            exporter.close(timeout_s=0.0)
-        if self.journal is not None:
-            self.journal.rest()
+        _close_all(self._carriers)
+        self._rest()
 
     def health(self) -> Health:
         """How recording and delivery are doing."""
@@ -120,6 +127,10 @@ class Runtime:
             journalled=counts.journalled if counts else 0,
             dropped=dropped,
         )
+
+    def _rest(self) -> None:
+        if self.journal is not None:
+            self.journal.rest()
 
     def start_over(self) -> None:
         """In a forked child: no thread is alive, and what was open is the parent's."""
@@ -221,8 +232,13 @@ async def aflush(timeout_s: float = 5.0) -> FlushReport:
 
 
 def close(timeout_s: float = 5.0) -> FlushReport:
-    """Deliver what can be delivered within ``timeout_s``, and stop recording."""
+    """Deliver what can be delivered within ``timeout_s``, and stop recording.
+
+    Raises:
+        TypeError: ``timeout_s`` is no number; nothing was closed.
+    """
     global _current  # there is one runtime a process
+    timeout_s = _seconds(timeout_s)
     with _lock:
         runtime, _current = _current, None
         active.use(None)
@@ -242,6 +258,22 @@ def _install(runtime: Runtime) -> Runtime:
     if before is not None:
         before.close(before.settings.exit_s)
     return runtime
+
+
+def _seconds(timeout_s: float) -> float:
+    """``timeout_s`` as a number that threads can wait for."""
+    if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float):
+        raise TypeError(f"timeout_s is a number of seconds, not {timeout_s!r}")
+    return min(timeout_s, threading.TIMEOUT_MAX / 2)
+
+
+def _close_all(exporters: Sequence[Exporter]) -> None:
+    for exporter in exporters:
+        try:
+            exporter.close(timeout_s=0.0)
+        except (Exception, SystemExit) as exc:  # noqa: BLE001  # a border: foreign exporters
+            name = exporter.name
+            say(f"close {name}", "%s did not close", name, error=exc)
 
 
 def _journal(

@@ -152,6 +152,7 @@ def test_a_turn_open_at_a_fork_is_the_parents(tmp_path):
             turnspan.close()
             os._exit(0)
         """,
+        PYTHONWARNINGS="ignore:This process:DeprecationWarning",  # 3.12: it has our threads
     )
     turns = {r["input"]["content"]: r for r in journalled(tmp_path) if r["record"] == "turn"}
     parent, child = turns["parent"], turns["child"]

@@ -9,6 +9,8 @@ import pytest
 import turnspan
 from turnspan.delivery.health import ExporterHealth, FlushReport, Health
 from turnspan.exporters.memory import MemoryExporter
+from turnspan.journal import Directory, History
+from turnspan.ports import Outcome
 
 TIMEOUT_S = 5.0
 SHORT_S = 0.3
@@ -188,3 +190,95 @@ def test_without_a_directory_turns_wait_in_memory(ask, turns_api, ring_bytes):
     assert (dropped > 0) == (ring_bytes == 2048)
     assert (health.recorded, health.journalled, health.delivered) == (20, 0, 20 - dropped)
     assert len(turns_api.ids) == 20 - dropped
+
+
+class Grumpy(MemoryExporter):
+    """Raises what it was given as it is closed."""
+
+    def __init__(self, error):
+        super().__init__(name="grumpy")
+        self._error = error
+
+    def close(self, *, timeout_s):
+        raise self._error
+
+
+class Carrier:
+    """Takes every turn, and says when it was closed; or raises then."""
+
+    def __init__(self, name, error=None):
+        self.name = name
+        self.closed = 0
+        self._error = error
+
+    def export(self, batch, *, timeout_s):
+        return Outcome()
+
+    def close(self, *, timeout_s):
+        self.closed += 1
+        if self._error is not None:
+            raise self._error
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(3)])
+@pytest.mark.parametrize("kind", [Grumpy, lambda error: Carrier("grumpy", error)])
+@pytest.mark.parametrize("end", ["close", "configure", "leave"])
+def test_an_exporter_that_fails_to_close_keeps_nothing_else_open(ask, caplog, error, kind, end):
+    """The others are closed, and the journal; it is said once."""
+    after = Carrier("after")
+    runtime = turnspan.configure(exporters=[kind(error), after], directory="journal")
+    ask("one")
+    if end == "configure":
+        turnspan.configure(exporters=[], directory="another")
+    else:
+        (turnspan.close if end == "close" else runtime.leave)()
+    said = [record.getMessage() for record in caplog.records]
+    turnspan.close()
+
+    assert after.closed > 0
+    expected = [] if kind is Grumpy and end == "leave" else ["grumpy did not close"]
+    assert said == expected
+    assert runtime.delivery.health()["after"].unsent == 0
+
+
+@pytest.mark.parametrize("timeout", [None, "5", True, [1]])
+def test_a_timeout_that_is_no_number_closes_nothing(ask, timeout):
+    """The mistake is raised while recording still goes on."""
+    memory = MemoryExporter()
+    runtime = turnspan.configure(exporters=[memory], directory=None)
+    for close in (turnspan.close, runtime.close):
+        with pytest.raises(TypeError, match="timeout_s"):
+            close(timeout)
+    ask("still")
+
+    assert len(memory.turns) == 1
+
+
+def test_close_may_wait_as_long_as_it_takes(ask, turns_api):
+    """Infinity is a number of seconds."""
+    turnspan.configure(exporters=[turns_api.url], directory="journal")
+    ask("one")
+
+    assert turnspan.close(float("inf")) == FlushReport(delivered=1)
+
+
+def test_a_turn_open_while_another_runtime_is_configured_is_journalled_whole(tmp_path):
+    """It ends in the journal it began in."""
+    began, may_end = threading.Event(), threading.Event()
+
+    @turnspan.agent
+    def slow(question):
+        began.set()
+        may_end.wait(5)
+        return "answer"
+
+    turnspan.configure(directory=tmp_path / "first")
+    thread = threading.Thread(target=slow, args=("q",))
+    thread.start()
+    began.wait(5)
+    turnspan.configure(directory=tmp_path / "second")
+    may_end.set()
+    thread.join()
+    (found,) = History(Directory(tmp_path / "first")).turns()
+
+    assert (found.turn.status, found.turn.output.content) == ("ok", "answer")

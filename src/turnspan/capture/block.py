@@ -19,6 +19,9 @@ class turn:  # noqa: N801  # a context manager that reads as a noun at the call 
 
     Inside another turn the block is a step of it, and the handle is that of the outer turn's
     nested agent: what is set on it is set on the step.
+
+    Not for the body of a generator: it would stay current in the code that consumes the
+    generator. Put it around the loop there.
     """
 
     __slots__ = ("_agent", "_draft", "_input")
@@ -62,21 +65,20 @@ class turn:  # noqa: N801  # a context manager that reads as a noun at the call 
 
 def _opened(recorder: Recorder, agent: str, value: object) -> Draft | None:
     draft: Draft | None = None
+    parent = current_draft.get()
     try:
-        parent = current_draft.get()
         if parent is None or parent.turn.ended:
             draft = recorder.open_turn({"name": agent})
         else:
-            draft = recorder.open_step(parent, "agent", agent)
-            draft.fields["agent"] = {"name": agent}
+            draft = recorder.open_step(parent, "agent", agent, {"agent": {"name": agent}})
         if value is not None:
             set_input(recorder, draft, value)
         if isinstance(draft, TurnDraft):
             recorder.announce(draft)
-    except Exception as exc:  # noqa: BLE001  # border: our failures are not the caller's
-        recorder.failed("a turn could not be opened", exc)
+    except BaseException as exc:  # noqa: BLE001  # border: our failures are not the caller's
         if draft is not None:
             recorder.abandon(draft)
+        recorder.contain("a turn could not be opened", exc)
         return None
     return draft
 
@@ -84,6 +86,6 @@ def _opened(recorder: Recorder, agent: str, value: object) -> Draft | None:
 def _closed(draft: Draft) -> None:
     try:
         draft.recorder.close(draft)
-    except Exception as exc:  # noqa: BLE001  # border: our failures are not the caller's
-        draft.recorder.failed("a turn was lost", exc)
+    except BaseException as exc:  # noqa: BLE001  # border: our failures are not the caller's
         draft.recorder.abandon(draft)
+        draft.recorder.contain("a turn was lost", exc)

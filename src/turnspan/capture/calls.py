@@ -11,15 +11,19 @@ from turnspan.capture.parts import looks_like_message
 
 __all__ = ["Call", "Parameters"]
 
-_ITSELF = ("self", "cls")
+# What methods call the object they are of. A name is all there is to go by: below
+# `@staticmethod` a function of a class looks like its methods.
+_ITSELF = frozenset({"self", "cls", "mcs", "mcls", "metacls", "this", "_self", "_cls", "klass"})
 
 
 class Parameters:
     """The names behind the arguments of a call. `self` and `cls` are not among them."""
 
-    __slots__ = ("names", "one", "rest", "skipped")
+    __slots__ = ("itself", "names", "one", "rest", "skipped")
 
-    def __init__(self, names: tuple[str, ...] = (), skipped: int = 0, rest: str = "args") -> None:
+    def __init__(self, names: tuple[str, ...] = (), itself: str = "", rest: str = "args") -> None:
+        skipped = 1 if itself else 0
+        self.itself: str = itself
         self.names: tuple[str, ...] = names
         self.skipped: int = skipped
         self.rest: str = rest
@@ -34,9 +38,9 @@ class Parameters:
             return cls()
         kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         names = [p.name for p in found if p.kind in kinds]
-        skipped = 1 if names and names[0] in _ITSELF and not isinstance(fn, partial) else 0
+        bound = bool(names) and names[0] in _ITSELF and not isinstance(fn, partial)
         rest = next((p.name for p in found if p.kind is p.VAR_POSITIONAL), "args")
-        return cls(tuple(names[skipped:]), skipped, rest)
+        return cls(tuple(names[bound:]), names[0] if bound else "", rest)
 
     def named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of one call by parameter name."""
@@ -50,6 +54,7 @@ class Parameters:
             named[self.rest] = args[len(names) :]
         if kwargs:
             named.update(kwargs)
+            named.pop(self.itself, None)
         return named
 
 

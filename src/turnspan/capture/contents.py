@@ -17,7 +17,15 @@ from turnspan.capture.values import cut_text, encodable, quick_json, to_json
 if TYPE_CHECKING:
     from turnspan.capture.recorder import Recorder
 
-__all__ = ["put_input", "put_output", "put_reasoning", "put_state", "set_input", "set_output"]
+__all__ = [
+    "put_input",
+    "put_output",
+    "put_reasoning",
+    "put_state",
+    "set_input",
+    "set_output",
+    "weigh",
+]
 
 JSON = "application/json"
 _MODEL_NAMES = ("model", "model_name", "model_id")
@@ -170,20 +178,34 @@ def _put_messages(recorder: Recorder, draft: Draft, messages: Any) -> None:
     conversation = recorder.conversation(draft.turn)
     known = len(conversation.messages)
     ranges = conversation.given(messages)
-    _note_cuts(recorder, draft.turn, known)
+    _weigh_messages(recorder, draft.turn, known)
     draft.fields["input_messages"] = ranges
     if draft.kind != "model":
         _put_last_text(recorder, draft, conversation, ranges)
 
 
-def _note_cuts(recorder: Recorder, turn: TurnDraft, first: int) -> None:
-    """Name the messages from ``first`` on that are as long as a message may be."""
+def weigh(recorder: Recorder, turn: TurnDraft, where: str, size: int) -> bool:
+    """Whether ``size`` more characters fit into ``turn``; if not, that is noted."""
+    turn.size += size
+    if turn.size <= recorder.max_turn_bytes:
+        return True
+    turn.size -= size
+    turn.cut(where, f"the turn is over {recorder.max_turn_bytes} bytes", size)
+    return False
+
+
+def _weigh_messages(recorder: Recorder, turn: TurnDraft, first: int) -> None:
+    """Count the messages from ``first`` on, and note those that are not whole."""
     longest = recorder.max_bytes - 4  # a cut may spare the last character
     for place, message in enumerate(recorder.conversation(turn).messages[first:], first):
+        size = 0
         for part in message["parts"]:
             text = part.get("content")
+            size += len(text) if type(text) is str else 64
             if type(text) is str and len(text) * 4 > longest and len(text.encode()) > longest:
                 turn.cut(f"messages/{place}", f"over {recorder.max_bytes} bytes")
+        if not weigh(recorder, turn, f"messages/{place}", size):
+            message["parts"] = []
 
 
 def _put_last_text(
@@ -225,7 +247,7 @@ def _put_reply(recorder: Recorder, draft: Draft, reply: Reply) -> None:
         draft.add_text("reasoning", thought)
     conversation = recorder.conversation(draft.turn)
     produced = conversation.produced(reply.message, *reply.origin)
-    _note_cuts(recorder, draft.turn, len(conversation.messages) - 1)
+    _weigh_messages(recorder, draft.turn, len(conversation.messages) - 1)
     draft.fields["output_messages"] = produced
     if text := text_of(reply.message):
         _put_text(recorder, draft, "output", text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import ContextVar, Token, copy_context
+from contextvars import Context, ContextVar, Token, copy_context
 from dataclasses import dataclass, field
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from types import TracebackType
@@ -139,13 +139,34 @@ def carry(fn: Callable[P, R]) -> Callable[P, R]:
     """Make ``fn`` run in the context of this moment, whichever thread calls it.
 
     What it records becomes part of the turn that is open now. Safe to call from several
-    threads at once: each call runs in a copy of its own.
+    threads at once: each call runs in a copy of its own. A coroutine runs as a task of its
+    own in whichever event loop awaits it.
+
+    Raises:
+        CaptureError: ``fn`` is a generator, which outlives its call.
     """
     here = copy_context()
+    if isgeneratorfunction(fn) or isasyncgenfunction(fn):
+        raise CaptureError(
+            f"carry() cannot take the generator {fn.__qualname__!r} along",
+            fix="carry the function that consumes it",
+        )
+    if iscoroutinefunction(fn):
+        return _carried_coroutine(fn, here)
 
     @functools.wraps(fn)
     def carried(*args: P.args, **kwargs: P.kwargs) -> R:
         return here.copy().run(fn, *args, **kwargs)
+
+    return carried
+
+
+def _carried_coroutine(fn: Callable[P, Any], here: Context) -> Callable[P, Any]:
+    @functools.wraps(fn)
+    async def carried(*args: P.args, **kwargs: P.kwargs) -> Any:
+        import asyncio  # here: whoever awaits this has it already
+
+        return await asyncio.create_task(fn(*args, **kwargs), context=here.copy())
 
     return carried
 

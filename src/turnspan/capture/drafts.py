@@ -106,6 +106,7 @@ class TurnDraft(Draft):
     size: int = 0  # characters of content kept so far
     usage: Fields | None = None  # summed over the model steps
     steps_journalled: int = 0
+    messages_journalled: int = 0
     has_more: bool = False  # something beside steps stands on the draft and not yet in its fields
     read_state: Callable[[], Any] | None = None
     cuts: list[Fields] | None = None

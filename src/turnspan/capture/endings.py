@@ -45,7 +45,7 @@ def restore(draft: Draft, token: Token[Draft | None]) -> None:
     """Make current again what was current before ``draft``."""
     try:
         current_draft.reset(token)
-    except ValueError:
+    except (ValueError, RuntimeError):  # of another context, or undone already
         leave_elsewhere(draft)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from turnspan.capture.contents import set_input, set_output
+import orjson
+
+from turnspan.capture.contents import set_input, set_output, weigh
 from turnspan.capture.context import current_draft
 from turnspan.capture.drafts import USAGE_KEYS, Draft, StepDraft, TurnDraft
 from turnspan.capture.parts import Fields
-from turnspan.capture.values import encodable
+from turnspan.capture.values import encodable, to_json
 from turnspan.notices import say
 
 __all__ = ["OpenStep", "OpenTurn", "current_step", "current_turn"]
@@ -104,7 +106,7 @@ class OpenStep:
             do(*args)
         except Exception as exc:  # noqa: BLE001  # border: our failures are not the caller's
             if self._draft is not None:
-                self._draft.recorder.failed(f"the {what} of a turn or step could not be set", exc)
+                self._draft.recorder.contain(f"the {what} of a turn or step could not be set", exc)
 
 
 class OpenTurn(OpenStep):
@@ -131,11 +133,19 @@ def current_step() -> OpenStep:
 
 
 def _set_metadata(draft: Draft, entries: Fields) -> None:
-    draft.merge("metadata", {name: draft.recorder.json(item) for name, item in entries.items()})
+    for name, item in entries.items():
+        written = to_json(item, draft.recorder.limits)
+        where = f"metadata/{name}"
+        if written.cut is not None:
+            draft.turn.cut(where, written.cut, written.size_bytes)
+        if weigh(draft.recorder, draft.turn, where, len(written.text)):
+            draft.merge("metadata", {name: orjson.Fragment(written.text)})
 
 
 def _add_reasoning(draft: Draft, text: str) -> None:
-    draft.add_text("reasoning", encodable(text))
+    said = encodable(text)
+    if weigh(draft.recorder, draft.turn, "reasoning", len(said)):
+        draft.add_text("reasoning", said)
 
 
 def _add_tags(turn: TurnDraft, tags: tuple[object, ...]) -> None:
@@ -151,7 +161,10 @@ def _add_tags(turn: TurnDraft, tags: tuple[object, ...]) -> None:
 def _counts(key: str, amount: object) -> bool:
     """Whether ``amount`` is a number of tokens, or a price."""
     if type(amount) is int or (type(amount) is float and key == "cost_usd"):
-        return True
+        if 0 <= amount < 2**63:
+            return True
+        say("usage", "%s is %r, which is no amount: left out", key, amount)
+        return False
     if amount is not None:
         say("usage", "%s is a number, not %s: left out", key, type(amount).__name__)
     return False

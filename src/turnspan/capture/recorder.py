@@ -17,7 +17,7 @@ from turnspan.capture.context import Session, current_draft, current_session
 from turnspan.capture.conversation import Conversation
 from turnspan.capture.drafts import Draft, Fields, StepDraft, TurnDraft, trace_of
 from turnspan.capture.endings import drop_contents, leave_elsewhere, put_rest, restore
-from turnspan.capture.failures import error_of, status_of
+from turnspan.capture.failures import error_of, is_anothers, status_of
 from turnspan.capture.lines import LINE, SHORT_CHARS, Nowhere, careful_line, line_of, shortened
 from turnspan.capture.options import Options
 from turnspan.capture.values import Limits, to_json
@@ -53,21 +53,23 @@ class Recorder:
         self._monotonic_ns = clock.monotonic_ns
         self._turn_id = ids.turn_id
         self._resource = orjson.Fragment(orjson.dumps(options.resource))
-        self._max_turn_bytes = options.max_turn_bytes
+        self.max_turn_bytes: int = options.max_turn_bytes
         self.content: bool = options.policy.content
         self.limits: Limits = options.limits
         self.max_bytes: int = options.limits.max_bytes
         self.short_chars: int = self.max_bytes // 4  # fits whatever its characters are
         self.orphans: bool = options.orphans
+        self.opened: int = 0
         self.recorded: int = 0
+        self.lost: int = 0
         self.failures: int = 0
         self.late_steps: int = 0
 
     def enter(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Draft | None:
         """Open what a call of ``call`` is: a turn, a step, or nothing. Never raises."""
         draft: Draft | None = None
+        parent = current_draft.get()
         try:
-            parent = current_draft.get()
             if parent is not None and not parent.turn.ended:
                 draft = self.open_step(parent, call.kind, call.name, call.known)
                 put_input(self, draft, call, args, kwargs)
@@ -87,10 +89,9 @@ class Recorder:
                 if call.extras:
                     self._put_extras(turn, call)
                 self.announce(turn)
-        except Exception as exc:  # noqa: BLE001  # border: nothing of ours reaches the caller
-            self.failed("a call could not be recorded", exc)
-            if draft is not None:
-                self.abandon(draft)
+        except BaseException as exc:  # noqa: BLE001  # border: nothing of ours reaches the caller
+            self._undo(draft or current_draft.get(), parent)
+            self.contain("a call could not be recorded", exc)
             return None
         return draft
 
@@ -112,9 +113,9 @@ class Recorder:
             if call.extras:
                 self._put_last_extras(draft, call, result)
             self.close(draft)
-        except Exception as exc:  # noqa: BLE001  # border: nothing of ours reaches the caller
-            self.failed("a result could not be recorded", exc)
+        except BaseException as exc:  # noqa: BLE001  # border: nothing of ours reaches the caller
             self._close_without_output(draft)
+            self.contain("a result could not be recorded", exc)
 
     def open_turn(
         self, agent: Mapping[str, Any], *, activate: bool = True, session: Session | None = None
@@ -123,6 +124,7 @@ class Recorder:
         if session is None:
             session = current_session.get()
         started_at = self._now_ns()
+        self.opened += 1
         turn = TurnDraft()
         turn.turn = turn
         turn.source = self
@@ -204,11 +206,11 @@ class Recorder:
             return
         draft.ended = True
         if (token := draft.token) is not None:
-            draft.token = None
             try:
                 current_draft.reset(token)
             except ValueError:
                 leave_elsewhere(draft)
+            draft.token = None
         turn, fields = draft.turn, draft.fields
         fields["status"] = status
         fields["ended_at"] = ended_at = turn.started_at + self._monotonic_ns() - turn.started_mono
@@ -225,8 +227,8 @@ class Recorder:
         if turn.ended:
             self.late_steps += 1
             return
-        if turn.size > self._max_turn_bytes:
-            drop_contents(turn, fields, self._max_turn_bytes)
+        if turn.size > self.max_turn_bytes:
+            drop_contents(turn, fields, self.max_turn_bytes)
         turn.steps.append(fields)
         if "usage" in fields and draft.kind == "model":
             turn.add_usage(fields["usage"])
@@ -240,9 +242,9 @@ class Recorder:
             if status != "abandoned":
                 self.note_error(draft, error)
             self.close(draft, status)
-        except Exception as exc:  # noqa: BLE001  # border: nothing of ours reaches the caller
-            self.failed("a failure could not be recorded", exc)
+        except BaseException as exc:  # noqa: BLE001  # border: nothing of ours reaches the caller
             self.abandon(draft)
+            self.contain("a failure could not be recorded", exc)
 
     def note_error(self, draft: Draft, error: BaseException) -> None:
         """Put ``error`` on ``draft``, as far as the policy lets it be told."""
@@ -250,21 +252,38 @@ class Recorder:
         draft.fields["error"] = told if self.content else {"type": told["type"]}
 
     def abandon(self, draft: Draft) -> None:
-        """Leave the context of a draft whose record was lost. Never raises."""
+        """Leave the context of a draft whose record was lost."""
         draft.ended = True
         draft.turn.open_steps.pop(draft.id, None)
+        if draft is draft.turn:
+            self.lost += 1
         try:
             if (token := draft.token) is not None:
-                draft.token = None
                 restore(draft, token)
+                draft.token = None
             self._end_span(draft.span, {"ended_at": self.now(draft.turn)})
         except Exception as exc:  # noqa: BLE001  # border: nothing of ours reaches the caller
             self.failed("a span could not be ended", exc)
 
+    def contain(self, what: str, error: BaseException) -> None:
+        """Keep a failure of our own from the caller; whatever is not ours goes on to it."""
+        if not isinstance(error, Exception) or is_anothers(error):
+            raise error
+        self.failed(what, error)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a turn is open."""
+        return self.opened > self.recorded + self.lost
+
     def failed(self, what: str, error: BaseException) -> None:
-        """Count and say a failure of our own."""
+        """Count and say a failure of our own. Never raises."""
         self.failures += 1
-        say(f"capture: {what}", "turnspan: %s; your program is not affected", what, error=error)
+        try:
+            told = "turnspan: %s; your program is not affected"
+            say(f"capture: {what}", told, what, error=error)
+        except RecursionError:
+            return  # the stack is used up: it is counted, and the next one is said
 
     def now(self, turn: TurnDraft) -> int:
         """Now, on the turn's own time line: its start plus what a monotonic clock measured."""
@@ -324,6 +343,11 @@ class Recorder:
         if call.reasoning is not None:
             put_reasoning(self, draft, call.reasoning, result)
 
+    def _undo(self, draft: Draft | None, parent: Draft | None) -> None:
+        """Leave what `enter` had opened when it was interrupted."""
+        if draft is not None and draft is not parent:
+            self.abandon(draft)
+
     def _close_without_output(self, draft: Draft) -> None:
         try:
             draft.turn.cut("output", "could not be recorded")
@@ -334,8 +358,14 @@ class Recorder:
 
     def _journal_steps(self, turn: TurnDraft) -> None:
         """Write what a long turn has done so far, should it be cut off."""
+        messages = turn.conversation.messages if turn.conversation is not None else []
         for fields in turn.steps[turn.steps_journalled :]:
-            self._append(line_of({"record": "step", "turn_id": turn.id, "step": fields}))
+            record: Fields = {"record": "step", "turn_id": turn.id}
+            if len(messages) > turn.messages_journalled:
+                record["messages_from"] = turn.messages_journalled
+                record["messages"] = messages[turn.messages_journalled :]
+                turn.messages_journalled = len(messages)
+            self._append(line_of({**record, "step": fields}))
         turn.steps_journalled = len(turn.steps)
 
     def _close_turn(self, turn: TurnDraft, fields: Fields) -> None:
