@@ -1,5 +1,6 @@
 """Log lines of our own failures: at most one a minute for each cause."""
 
+import os
 import threading
 import time
 from typing import Final
@@ -40,3 +41,12 @@ def say(
 
     logging.getLogger("turnspan").log(level, message, *args, exc_info=error)
     return True
+
+
+def _after_fork() -> None:
+    global _lock  # noqa: PLW0603  # another thread of the parent may have held it
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

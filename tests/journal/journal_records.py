@@ -54,11 +54,14 @@ def open_line(number: int, *, session: str | None = None) -> bytes:
     return orjson.dumps(record) + b"\n"
 
 
-def step_line(number: int, step_id: str, *, ended_at: int, tokens: int = 0) -> bytes:
+def step_line(
+    number: int, step_id: str, *, ended_at: int, tokens: int = 0, **more: object
+) -> bytes:
     """A `step` line of turn ``number``."""
     step = {"id": step_id, "kind": "model", "name": "m", "status": "ok"}
     step |= {"started_at": number, "ended_at": ended_at, "usage": {"input_tokens": tokens}}
-    return orjson.dumps({"record": "step", "turn_id": f"turn_{number:012d}", "step": step}) + b"\n"
+    record = {"record": "step", "turn_id": f"turn_{number:012d}", "step": step}
+    return orjson.dumps(record | more) + b"\n"
 
 
 def number_of(raw: bytes) -> int:

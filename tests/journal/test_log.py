@@ -1,6 +1,7 @@
 """The log: every record is on disk when `append` returns."""
 
 import os
+import shutil
 import signal
 import threading
 
@@ -216,8 +217,6 @@ def test_a_full_disk_sends_turns_to_memory_and_back(child):
 
 def test_a_directory_that_is_deleted_is_made_anew(make, directory):
     """Upkeep notices; turns go to a new segment under a new lock."""
-    import shutil
-
     journal = make()
     journal.log.append(turn_line(1))
     former = journal.log.chain.owner
@@ -232,8 +231,6 @@ def test_a_directory_that_is_deleted_is_made_anew(make, directory):
 
 def test_a_directory_that_cannot_be_made_anew_means_the_ring(make, directory):
     """Where a file stands in its place, turns are kept in memory and delivered from there."""
-    import shutil
-
     journal = make()
     journal.log.append(turn_line(1))
     shutil.rmtree(directory.path)
@@ -326,3 +323,93 @@ def test_the_first_record_starts_upkeep_and_close_ends_it(child):
 def test_the_journal_never_holds_up_an_exit(directory, child):
     """A process that forgets to close ends at once."""
     child("journal = opened(); journal.log.append(turn_line(1))")
+
+
+def test_a_deleted_directory_takes_no_turn_from_a_reader_that_comes_later(make, directory):
+    """What was written to the deleted segment, before and after, is read from what is open."""
+    journal = make()
+    backlog = journal.backlog(EXPORTER)
+    for n in (1, 2):
+        journal.log.append(turn_line(n))
+    shutil.rmtree(directory.path)
+    journal.log.append(turn_line(3))
+    journal.log.check()
+    journal.maintain()
+    journal.log.append(turn_line(4))
+    journal.maintain()
+
+    assert backlog.unsent(count=True).turns == 4
+    assert deliver(journal) == [1, 2, 3, 4]
+    journal.maintain()
+    assert backlog.unsent(count=True).turns == 0
+    assert journal.log._orphans == {}
+    assert journal.counts().dropped == {}
+
+
+def test_turns_that_were_read_count_as_unsent_when_the_directory_is_deleted(make, directory):
+    """A flush that finds the destination down must not be told that nothing is left."""
+    journal = make()
+    backlog = journal.backlog(EXPORTER)
+    for n in (1, 2):
+        journal.log.append(turn_line(n))
+    backlog.read(max_turns=9, max_bytes=2**20)
+    shutil.rmtree(directory.path)
+
+    assert backlog.unsent().size_bytes == 2 * len(turn_line(1))
+    assert deliver(journal) == [1, 2]
+
+
+def test_a_program_that_closes_every_descriptor_gets_no_line_into_its_files(child, directory):
+    """As a daemoniser does: its files have the lowest numbers, and ours were high."""
+    done = child(
+        """
+        journal = opened()
+        backlog = journal.backlog(EXPORTER)
+        journal.log.append(turn_line(1))
+        backlog.read(max_turns=9, max_bytes=2**20)
+        print(journal.log.fd >= 200)
+        os.closerange(3, 10_000)
+        files = [open(f"{directory.path}-{n}", "w+b") for n in range(8)]
+        journal.log.append(turn_line(2))
+        journal.log.check()
+        journal.log.append(turn_line(3))
+        print(deliver(journal))
+        journal.close()
+        for file in files:
+            file.write(b"mine")
+            file.flush()
+            file.seek(0)
+        print({file.read() for file in files})
+        """
+    )
+
+    assert done.stdout == "True\n[1, 2, 3]\n{b'mine'}\n"
+
+
+def test_low_descriptors_that_are_closed_are_none_of_ours(child):
+    """The log, its lock and its readers go on where they were."""
+    done = child(
+        """
+        journal = opened()
+        backlog = journal.backlog(EXPORTER)
+        journal.log.append(turn_line(1))
+        backlog.read(max_turns=9, max_bytes=2**20)
+        os.closerange(3, 100)
+        journal.log.append(turn_line(2))
+        journal.log.check()
+        print(deliver(journal), len(journal.log.chain.segments))
+        """
+    )
+
+    assert done.stdout == "[1, 2] 1\n"
+
+
+def test_a_name_without_json_leaves_turns_in_memory(make, caplog):
+    """The header that cannot be written stops neither the caller nor the delivery."""
+    name = "broken \ud800"
+    journal = make(exporters=(name,))
+    journal.log.append(turn_line(1))
+    journal.log.append(turn_line(2))
+
+    assert deliver(journal, name) == [1, 2]
+    assert [record.levelname for record in caplog.records] == ["WARNING"]

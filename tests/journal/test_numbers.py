@@ -1,11 +1,13 @@
 """The numbers of a session's turns."""
 
 import signal
+import sys
 import threading
 
 from journal_records import EXPORTER, turn_line
 
-from turnspan.journal.numbers import Numbers
+from turnspan.journal import numbers as numbers_module
+from turnspan.journal.numbers import MAX_RUNS, Numbers
 
 
 def test_numbers_count_each_session_from_one(make):
@@ -111,3 +113,80 @@ def test_threads_share_one_count(directory):
         thread.join()
 
     assert sorted(given) == list(range(1, 8001))
+
+
+def test_a_session_that_comes_back_is_found_without_reading_segments(make, monkeypatch):
+    """Segments are read once, at the first session; what was pushed out is looked up."""
+    first = make()
+    first.log.append(turn_line(7, session="old"))
+    read = []
+    segment_lines = numbers_module.lines_of
+    monkeypatch.setattr(
+        numbers_module, "lines_of", lambda path: read.append(path) or segment_lines(path)
+    )
+    numbers = Numbers(first.directory, max_sessions=16)
+    given = [numbers.next(f"s{n}") for n in range(100)]
+
+    assert given == [1] * 100
+    assert [numbers.next(f"s{n}") for n in range(100)] == [2] * 100
+    assert numbers.next("old") == 8
+    assert len(read) == 1
+
+
+def test_runs_are_merged_and_forget_nothing(directory):
+    """Upkeep leaves few files, each session once with its latest number."""
+    directory.prepare()
+    numbers = Numbers(directory, max_sessions=8)
+    for _ in range(3):
+        for n in range(40):
+            numbers.next(f"s{n}")
+    assert len(list(directory.numbers.iterdir())) > MAX_RUNS
+    numbers.keep()
+
+    assert len(list(directory.numbers.iterdir())) == 1
+    assert [numbers.next(f"s{n}") for n in range(40)] == [4] * 40
+
+
+def test_what_was_pushed_out_outlives_the_process(directory):
+    """The next one finds it, however the last one ended."""
+    directory.prepare()
+    before = Numbers(directory, max_sessions=8)
+    for n in range(40):
+        before.next(f"s{n}")
+    after = Numbers(directory, max_sessions=8)
+
+    assert [after.next(f"s{n}") for n in range(30)] == [2] * 30
+
+
+def test_a_handler_in_the_middle_of_a_call_draws_another_number(directory):
+    """At each place where a signal may come in, for a session new and known."""
+    directory.prepare()
+    numbers = Numbers(directory)
+    given = []
+    place = 0
+
+    def trace(frame, event, arg):
+        nonlocal place
+        if frame.f_code.co_filename != numbers_module.__file__:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            place += 1
+            if place == stop:
+                sys.settrace(None)
+                frame.f_trace = None
+                given.append(numbers.next("s"))
+                given.append(numbers.next("s"))
+        return trace
+
+    for stop in range(1, 400):
+        place = 0
+        sys.settrace(trace)
+        number = numbers.next("s")
+        sys.settrace(None)
+        given.append(number)
+        if place < stop:
+            break
+
+    assert stop > 20
+    assert len(set(given)) == len(given)

@@ -71,6 +71,57 @@ def test_a_turn_that_was_cut_off_has_the_resource_of_its_process(make, directory
     assert second.resource == {"k": "v"}
 
 
+def message(text):
+    return {"role": "user", "content": text}
+
+
+@pytest.mark.parametrize(
+    "ranges, kept",
+    [
+        ([(0, "ab"), (2, "c")], "abc"),
+        ([(0, "ab"), (1, "Bc")], "aBc"),
+        ([(0, "abc"), (0, "A")], "Abc"),
+        ([(0, "ab"), (5, "f"), (2, "c")], "abc"),
+        ([(2, "c"), (0, "ab")], "abc"),
+        ([(1, "b")], ""),
+        ([(-1, "z"), (0, "a")], "a"),
+        ([("0", "z"), (0, "a")], "a"),
+        ([], ""),
+    ],
+)
+def test_a_turn_that_was_cut_off_keeps_its_messages(directory, ranges, kept):
+    """Joined by index over segments; what a torn record left without a beginning is dropped."""
+    lines = [
+        step_line(
+            10, f"{n:016d}", ended_at=50 + n, messages_from=start, messages=[*map(message, texts)]
+        )
+        for n, (start, texts) in enumerate(ranges)
+    ]
+    owner = plant(directory, open_line(10) + b"".join(lines[:1]), b"".join(lines[1:]))
+    names = directory.owners()[owner]
+    recover(directory, names)
+    turn = orjson.loads((directory.journal / names[1]).read_bytes().splitlines()[-1])
+
+    assert turn.get("messages", []) == [message(text) for text in kept]
+    assert [step["id"] for step in turn.get("steps", [])] == [
+        f"{n:016d}" for n in range(len(ranges))
+    ]
+
+
+def test_ranges_of_messages_that_were_not_kept_are_dropped(make, directory):
+    """A step that names them would show others, or none."""
+    record = orjson.loads(step_line(10, "a" * 16, ended_at=50))
+    record["step"] |= {"input_messages": [[0, 1], [1, 3]], "output_messages": [[3, 4]]}
+    record |= {"messages_from": 0, "messages": [message("a"), message("b")]}
+    opened = orjson.loads(open_line(10)) | {"input_messages": [[0, 2]]}
+    plant(directory, orjson.dumps(opened) + b"\n" + orjson.dumps(record) + b"\n")
+
+    (raw,) = raw_turns(adopted(make))
+    turn = decode_turn(raw)
+    assert turn.input_messages == ((0, 2),)
+    assert [(s.input_messages, s.output_messages) for s in turn.steps] == [(((0, 1),), ())]
+
+
 def test_an_end_in_a_later_segment_is_paired(make, directory):
     """A rotation in the middle of a turn cuts nothing off."""
     plant(directory, open_line(1), turn_line(1))

@@ -94,3 +94,46 @@ def test_a_sleeping_reader_wakes_at_the_next_turn():
     reader.join(15)
 
     assert [number_of(t.raw) for t in got] == list(range(3000))
+
+
+def test_a_forked_child_begins_anew_whoever_held_the_locks(child):
+    """A thread of the parent holds them all at the fork; its readers read nothing here."""
+    done = child(
+        """
+        import threading, warnings
+        from turnspan import notices
+        from turnspan.journal import RingLog
+        from turnspan.journal.bell import Sleep
+
+        warnings.simplefilter("ignore", DeprecationWarning)
+        line = turn_line(1)
+        log = RingLog(3 * len(line), exporters=[EXPORTER])
+        parent = log.backlog(EXPORTER)
+        log.append(line)
+        log.next_number("s")
+        held, over = threading.Event(), threading.Event()
+
+        def hold():
+            with log.ring._lock, log._numbers._lock, log.bells._lock, notices._lock:
+                held.set()
+                over.wait()
+
+        threading.Thread(target=hold, daemon=True).start()
+        held.wait()
+        if (pid := os.fork()) == 0:
+            signal.alarm(10)
+            backlog = log.backlog(EXPORTER)
+            for n in range(2, 5):
+                log.append(turn_line(n))
+                log.next_number("s")
+                backlog.commit(len(backlog.read(max_turns=9, max_bytes=999)))
+                backlog.wait(0.01)
+            found = len(log.ring), dict(log.dropped), notices.say("x", "y", level=0)
+            print(found, flush=True)
+            os._exit(0)
+        print(os.waitpid(pid, 0)[1], len(log.ring))
+        over.set()
+        """
+    )
+
+    assert done.stdout == "(0, {}, True)\n0 1\n"

@@ -129,3 +129,43 @@ def test_two_processes_share_a_directory(start, turns_api):
         f"{name} {number}" for name in ("left", "right") for number in range(100)
     }
     assert turns_api.state.duplicates == 0
+
+
+def test_a_child_forked_without_a_directory_records_while_its_parent_goes_on(run, turns_api):
+    """Whatever lock a thread of the parent held at the fork, and with memory of its own."""
+    program = """
+    import os, signal, sys, threading, warnings
+    import turnspan
+
+    warnings.simplefilter("ignore", DeprecationWarning)
+    turnspan.configure(exporters=[sys.argv[1]], directory=None, ring_bytes=50_000)
+    over = threading.Event()
+
+    def record():
+        while not over.is_set():
+            with turnspan.session("s"), turnspan.turn(agent="parent"):
+                pass
+
+    with turnspan.session("s"), turnspan.turn(agent="parent"):
+        pass
+    turnspan.flush()
+    for _ in range(10):
+        over.clear()
+        thread = threading.Thread(target=record)
+        thread.start()
+        if (pid := os.fork()) == 0:
+            signal.alarm(20)
+            for _ in range(50):
+                with turnspan.session(str(os.getpid())), turnspan.turn(agent="child"):
+                    pass
+                turnspan.flush()
+            os._exit(len(turnspan.health().dropped))
+        over.set()
+        thread.join()
+        assert os.waitpid(pid, 0)[1] == 0
+        turnspan.flush()
+    """
+    run(program, turns_api.url)
+    agents = [json.loads(line)["agent"]["name"] for line in turns_api.state.stored.values()]
+
+    assert agents.count("child") == 500

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from turnspan.journal.bell import Sleep
 from turnspan.journal.chain import OwnSegment
@@ -118,19 +119,32 @@ class JournalBacklog:
     def leave(self) -> None:
         """In a forked child: this reader is the parent's; only close what was inherited."""
         for tail in (*self._adopted, *filter(None, self._own.values())):
-            tail.close()
+            tail.abandon()
+
+    def owes(self, path: Path) -> bool:
+        """Is there more to read of our own segment at ``path``, deleted or not? Any thread."""
+        if path.name not in self._own:
+            return True  # the reader has yet to look
+        tail = self._own[path.name]
+        return tail is not None and not tail.is_at_end
 
     def _tails(self) -> list[Tail]:
         with self._lock:
-            segments = {each.path.name: each for each in self._log.chain.segments}
-            self._own = {
-                name: self._own[name] if name in self._own else self._tail_of(segment)
-                for name, segment in segments.items()
-            }
+            for segment in self._log.chain.segments:
+                if segment.path.name not in self._own:
+                    self._own[segment.path.name] = self._tail_of(segment)
             return [*self._adopted, *filter(None, self._own.values())]
 
     def _tail_of(self, segment: OwnSegment) -> Tail:
-        return Tail(segment.path, self._cursors, self._corrupt, position=0)
+        tail = Tail(
+            segment.path,
+            self._cursors,
+            self._corrupt,
+            position=0,
+            deleted=self._log.descriptor_of,
+        )
+        tail.open()  # at once: the directory may be deleted before its turn comes
+        return tail
 
     def _finish(self) -> None:
         """Let go of segments nothing more can come from."""
@@ -138,8 +152,10 @@ class JournalBacklog:
         with self._lock:
             adopted = [tail for tail in self._adopted if tail.is_at_end]
             self._adopted = tuple(tail for tail in self._adopted if tail not in adopted)
-            own = []
-            for segment in self._log.chain.segments:
+            segments = self._log.chain.segments
+            forgotten = self._own.keys() - {segment.path.name for segment in segments}
+            own = [tail for name in forgotten if (tail := self._own.pop(name)) is not None]
+            for segment in segments:
                 tail = self._own.get(segment.path.name)
                 if tail is None or segment.sealed_at_s is None or not tail.is_at_end:
                     continue

@@ -70,13 +70,14 @@ class Chain:
 
         Raises:
             OSError: it cannot be made; nothing has changed.
+            TypeError: its header has no JSON, as with a lone surrogate in a name.
         """
         owner = self._living_owner()
         path = self.directory.journal / segment_name(owner, self._seq)
         unfinished = path.with_name(path.name + UNFINISHED_SUFFIX)
+        line = self._header(owner).encode()
         fd = os.open(unfinished, _FLAGS, 0o600)
         try:
-            line = self._header(owner).encode()
             if os.write(fd, line) != len(line):
                 raise OSError(f"no room for a segment in {self.directory.journal}")
             os.rename(unfinished, path)

@@ -153,6 +153,7 @@ class Journal:
         if self._backlogs:
             self.adopt()
         self._write_numbers()
+        self.log.numbers.keep()
         has_room = self._sweep()
         if self.log.parked and has_room:
             self.log.unpark()
@@ -234,7 +235,9 @@ class Journal:
         }
         has_room = self._retention.sweep(own, self._clock.now_ns())
         for segment in self.log.chain.segments:
-            if segment.sealed_at_s is not None and not segment.path.exists():
+            if segment.sealed_at_s is None or segment.path.exists():
+                continue
+            if not any(backlog.owes(segment.path) for backlog in tuple(self._backlogs.values())):
                 self.log.forget(segment.path)
         if self.log.chain.owner:
             compact(self.directory, {self.log.chain.owner})

@@ -13,6 +13,7 @@ import threading
 from pathlib import Path
 from zlib import crc32
 
+from turnspan.journal.descriptor import identity, raised, shut
 from turnspan.journal.directory import UNFINISHED_SUFFIX
 from turnspan.notices import say
 
@@ -61,7 +62,7 @@ class OwnerLock:
             OSError: the file cannot be made.
         """
         unfinished = path.with_name(path.name + UNFINISHED_SUFFIX)
-        fd = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fd = raised(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         lock = cls(path, fd)
         if not lock.take(LIFE):
             os.close(fd)
@@ -90,7 +91,7 @@ class OwnerLock:
             known = _open.get(_key_of(os.stat(path)))
             if known is not None:
                 return known.shared()
-            lock = cls(path, os.open(path, os.O_RDWR | os.O_CLOEXEC))
+            lock = cls(path, raised(os.open(path, os.O_RDWR | os.O_CLOEXEC)))
             _open[lock._key] = lock
             return lock
 
@@ -130,15 +131,15 @@ class OwnerLock:
             os.pwrite(self._fd, RECOVERED, 0)
 
     def is_current(self) -> bool:
-        """Is this still the file that the path names?"""
+        """Is this still the file that the path names, and our descriptor one of it?"""
         try:
-            return _key_of(os.stat(self.path)) == self._key
+            return _key_of(os.stat(self.path)) == self._key == identity(self._fd)
         except OSError:
             return False
 
     def abandon(self) -> None:
         """Close the descriptor, whoever still uses the lock: it is the parent's."""
-        os.close(self._fd)
+        shut(self._fd, self._key)
         self._fd = -1
         self._held.clear()
 
@@ -150,7 +151,7 @@ class OwnerLock:
                 return
             if _open.get(self._key) is self:
                 del _open[self._key]
-            os.close(self._fd)
+            shut(self._fd, self._key)
             self._fd = -1
             self._held.clear()
 

@@ -6,6 +6,10 @@ write to (before the first record, after a fork, when the disk is full, after `c
 read-only descriptor of the null device. A write to that fails, and the slow path decides what
 to do. So the fast path needs neither a lock nor a flag, and a write under way in another
 thread goes to the old file or the new, never to one that was closed.
+
+The number is a high one (see `descriptor.raised`): where somebody closes it, a write fails and
+the slow path takes another. Only a program that puts a file of its own at that very number,
+and has it there before upkeep looks (30 s), would find our lines in it.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from pathlib import Path
 from turnspan.errors import SettingsError
 from turnspan.journal.bell import NEVER, Bells
 from turnspan.journal.chain import Chain
+from turnspan.journal.descriptor import raised
 from turnspan.journal.numbers import Numbers
 from turnspan.journal.ring import Ring
 from turnspan.notices import say
@@ -53,6 +58,7 @@ class JournalLog:
         self.chain = chain
         self.numbers: Numbers = Numbers(chain.directory)
         self.unsynced: list[int] = []  # descriptors of sealed segments, for the syncer
+        self._orphans: dict[str, int] = {}  # descriptors of deleted segments, for readers
         self.parked: str | None = None
         """Why nothing is written to disk at the moment."""
         self._segment_bytes = segment_bytes
@@ -63,7 +69,7 @@ class JournalLog:
         self._is_closed = False
         self._switching = False
         self._switch = threading.RLock()  # a signal handler may come back in the same thread
-        self._fd = _null()
+        self._fd = raised(_null())
         self._is_ours = _identity(self._fd)
 
     def append(self, line: bytes, /) -> None:
@@ -132,7 +138,21 @@ class JournalLog:
             if not self._switching:
                 self._switching = True
                 self.chain.forget(path)
+                if path.name in self._orphans:
+                    os.close(self._orphans.pop(path.name))
                 self._switching = False
+
+    def descriptor_of(self, path: Path) -> int:
+        """A descriptor to read the segment at ``path`` that was deleted; -1 if it is lost."""
+        with self._switch:
+            fd = self._orphans.get(path.name, -1)
+            active = self.chain.active
+            if fd < 0 and active is not None and active.path == path and self._is_open:
+                fd = self._fd if self._owns_descriptor() else -1
+            try:
+                return raised(os.dup(fd)) if fd >= 0 else -1
+            except OSError:
+                return -1
 
     def check(self) -> None:
         """Notice a segment that was deleted, or is not the one we think; off the hot path."""
@@ -170,6 +190,7 @@ class JournalLog:
             if owner is not None:
                 self.numbers.write(owner, None)
             self.chain.close()
+            self._drop_orphans()
 
     def after_fork(self) -> None:
         """In a forked child: leave the parent's segment alone; the next record opens one."""
@@ -179,6 +200,7 @@ class JournalLog:
         self.ring = Ring(self.ring.limit_bytes, owed=True, dropped=self.dropped)
         self.dropped.clear()
         self.unsynced = []
+        self._drop_orphans()
         self.appended = self.turns = self.diverted = 0
         self.parked = None
         self.numbers.after_fork()
@@ -273,8 +295,9 @@ class JournalLog:
     def _open_segment(self) -> bool:
         self._switching = True
         try:
+            self._keep_orphan()  # while the chain still says which it is
             new = self.chain.open_next()
-        except (OSError, SettingsError) as error:
+        except (OSError, SettingsError, TypeError, ValueError) as error:
             say("disk", "turns are kept in memory: %s cannot be written: %s", self._where(), error)
             self._why = str(error)
             return False
@@ -292,6 +315,7 @@ class JournalLog:
     def _seal_for_now(self) -> None:
         self._switching = True  # nobody may come back and rotate in between
         try:
+            self._keep_orphan()
             self._lead_nowhere()
             self.chain.seal()
         finally:
@@ -304,13 +328,30 @@ class JournalLog:
 
     def _lead_to(self, new: int) -> None:
         if not self._owns_descriptor():
-            self._fd = new  # somebody closed ours; the number may belong to others by now
+            # Somebody closed ours; the number may belong to others by now.
+            self._fd = raised(new)
         else:
             if self._durable and self._is_open:
-                self.unsynced.append(os.dup(self._fd))
+                self.unsynced.append(raised(os.dup(self._fd)))
             os.dup2(new, self._fd, inheritable=False)
             os.close(new)
         self._is_ours = _identity(self._fd)
+
+    def _keep_orphan(self) -> None:
+        """If the open segment was deleted, hold on to it: its readers may not have opened it."""
+        active = self.chain.active
+        if active is None or active.path.name in self._orphans:
+            return
+        if self._is_open and self._owns_descriptor():
+            try:
+                if os.fstat(self._fd).st_nlink == 0:
+                    self._orphans[active.path.name] = raised(os.dup(self._fd))
+            except OSError as error:
+                say("disk", "turns of a deleted segment are lost: %s", error)
+
+    def _drop_orphans(self) -> None:
+        while self._orphans:
+            os.close(self._orphans.popitem()[1])
 
     def _owns_descriptor(self) -> bool:
         try:

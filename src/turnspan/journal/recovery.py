@@ -35,35 +35,68 @@ def recover(directory: Directory, segments: list[str]) -> int:
     opened = _unended(paths)
     if not opened:
         return 0
-    steps = _steps_of(paths, opened.keys())
+    parts = _parts_of(paths, opened.keys())
     resource = _resource_of(paths)
     known = {"resource": resource} if resource else {}
     written = b"".join(
-        interrupted({**known, **record}, steps.get(turn_id, ()))
+        interrupted({**known, **record}, parts.get(turn_id, ()))
         for turn_id, record in opened.items()
     )
     _append(paths[-1], written)
     return len(opened)
 
 
-def interrupted(opened: Mapping[str, Any], steps: Iterable[Mapping[str, Any]]) -> bytes:
-    """The `turn` line of a turn whose process died, from its `open` record and its steps.
+def interrupted(opened: Mapping[str, Any], parts: Iterable[Mapping[str, Any]]) -> bytes:
+    """The `turn` line of a turn whose process died, from its `open` and `step` records.
 
     It ends at the latest time any of them knows, so that every recovery writes the same.
     """
-    steps = list(steps)
+    parts = list(parts)
+    steps = [part["step"] for part in parts if isinstance(part.get("step"), dict)]
     times = [step.get("ended_at", 0) for step in steps]
     ended_at = max([opened["started_at"], *times])
-    fields = {**opened, "status": "interrupted", "ended_at": ended_at}
+    messages = _joined(opened.get("messages"), parts)
+    steps = [_in_range(step, len(messages)) for step in steps]
+    fields = {**_in_range(opened, len(messages)), "status": "interrupted", "ended_at": ended_at}
     fields.pop("record", None)
     fields.setdefault("schema_version", 1)
     if steps:
         fields["steps"] = steps
+    if messages:
+        fields["messages"] = messages
     usage = _summed(step["usage"] for step in steps if "usage" in step and _is_model(step))
     if usage:
         fields["usage"] = usage
     ordered = {key: fields.pop(key) for key in _FIRST if key in fields} | fields
     return orjson.dumps({"record": "turn", **ordered}, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _joined(first: object, parts: Iterable[Mapping[str, Any]]) -> list[Any]:
+    """The messages of a turn: each part has those from its `messages_from` on.
+
+    What lies beyond the end of those that are there is left out: a record between was torn.
+    """
+    joined = list(first) if isinstance(first, list) else []
+    found = [(part.get("messages_from"), part.get("messages")) for part in parts]
+    ranges = [
+        (start, messages)
+        for start, messages in found
+        if isinstance(start, int) and isinstance(messages, list)
+    ]
+    for start, messages in sorted(ranges, key=lambda each: each[0]):
+        if 0 <= start <= len(joined):
+            joined[start : start + len(messages)] = messages
+    return joined
+
+
+def _in_range(fields: Mapping[str, Any], count: int) -> dict[str, Any]:
+    """``fields`` of a turn or step without ranges of messages beyond the ``count`` there are."""
+    kept = dict(fields)
+    for name in ("input_messages", "output_messages"):
+        ranges = [each for each in kept.pop(name, ()) if each[1] <= count]
+        if ranges:
+            kept[name] = ranges
+    return kept
 
 
 def _is_model(step: Mapping[str, Any]) -> bool:
@@ -97,15 +130,16 @@ def _resource_of(paths: list[Path]) -> Mapping[str, Any]:
     return next((each.resource for each in headers if each.resource), {})
 
 
-def _steps_of(paths: list[Path], turn_ids: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+def _parts_of(paths: list[Path], turn_ids: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+    """The `step` records of the turns, by turn id, in the order they were written."""
     wanted = {turn_id.encode(): turn_id for turn_id in turn_ids}
-    steps: dict[str, list[dict[str, Any]]] = {}
+    parts: dict[str, list[dict[str, Any]]] = {}
     for line in _whole_lines(paths):
         if line.startswith(STEP) and (turn_id := wanted.get(_id_after(line, STEP))):
             record = _decoded(line)
-            if record and isinstance(record.get("step"), dict):
-                steps.setdefault(turn_id, []).append(record["step"])
-    return steps
+            if record:
+                parts.setdefault(turn_id, []).append(record)
+    return parts
 
 
 def _whole_lines(paths: list[Path]) -> Iterator[bytes]:

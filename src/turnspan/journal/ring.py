@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections import Counter, deque
 from collections.abc import Sequence
 from itertools import islice
@@ -18,6 +20,7 @@ from turnspan.schema.wire import FEEDBACK, TURN
 __all__ = ["Ring", "RingBacklog", "RingLog", "RingReader"]
 
 _KEPT = (TURN, FEEDBACK)
+_logs: weakref.WeakSet[RingLog] = weakref.WeakSet()
 
 
 class Ring:
@@ -152,6 +155,8 @@ class RingLog:
         self.appended: int = 0
         self.turns: int = 0
         self._numbers = Numbers(None)
+        self._owed = bool(exporters)
+        _logs.add(self)
 
     def append(self, line: bytes, /) -> None:
         """Keep ``line``; see `turnspan.ports.TurnLog`."""
@@ -169,6 +174,14 @@ class RingLog:
     def backlog(self, exporter: str) -> RingBacklog:
         """What ``exporter`` has yet to deliver; one reader at a time."""
         return RingBacklog(self)
+
+    def after_fork(self) -> None:
+        """In a forked child: begin anew; lines, readers and held locks are the parent's."""
+        self.bells = Bells()
+        self.dropped.clear()
+        self.ring = Ring(self.ring.limit_bytes, owed=self._owed, dropped=self.dropped)
+        self.appended = self.turns = 0
+        self._numbers.after_fork()
 
 
 class RingBacklog:
@@ -217,3 +230,12 @@ class RingBacklog:
         """Keep nothing for this reader any longer."""
         self._reader.close()
         self._sleep.close()
+
+
+def _after_fork() -> None:
+    for log in list(_logs):
+        log.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from turnspan.journal.cursors import Cursors
+from turnspan.journal.descriptor import identity, raised, shut
 from turnspan.journal.reader import (
     CorruptLines,
     ended_at,
@@ -73,7 +76,13 @@ class Tail:
     """
 
     def __init__(
-        self, path: Path, cursors: Cursors, corrupt: CorruptLines, *, position: int
+        self,
+        path: Path,
+        cursors: Cursors,
+        corrupt: CorruptLines,
+        *,
+        position: int,
+        deleted: Callable[[Path], int] = lambda _: -1,
     ) -> None:
         self.path = path
         self.position: int = position
@@ -84,6 +93,13 @@ class Tail:
         self._last_end = position  # of the last turn that was read
         self._scanned = position
         self._fd = -1
+        self._file: tuple[int, int] | None = None
+        self._deleted = deleted  # a descriptor of a file that has lost its name, or -1
+        self._closing = threading.Lock()
+
+    def open(self) -> bool:
+        """Open the file, which is then to be read though it be deleted; False where it is gone."""
+        return self._is_opened()
 
     def read(self, room: Room) -> list[tuple[int, bytes]]:
         """Turns after what was committed, as far as there is ``room``, each with its end.
@@ -130,7 +146,7 @@ class Tail:
         """What is left; without ``count`` its size is rounded up where that saves reading."""
         size = self._left_bytes()
         found = Waiting()
-        for _, line in turn_lines(self.path, self.position):
+        for line in self._left_lines():
             found += Waiting(1, len(line), ended_at(line) if not found.turns else None)
             if not count and size > EXACT_BYTES:
                 return Waiting(1, size, found.oldest_at_ns)
@@ -138,9 +154,28 @@ class Tail:
 
     def close(self) -> None:
         """Close the file."""
+        with self._closing:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Close the file in a forked child, where a lock may be held by nobody."""
         if self._fd >= 0:
-            os.close(self._fd)
+            shut(self._fd, self._file)
             self._fd = -1
+
+    def _left_lines(self) -> Iterator[bytes]:
+        """The turns that are left, for any thread: the reader's own descriptor may be closed."""
+        with self._closing:
+            fd = os.dup(self._fd) if self._fd >= 0 and self._is_ours() else -1
+        if fd < 0:
+            yield from (line for _, line in turn_lines(self.path, self.position))
+            return
+        try:
+            for _, line in lines(fd, self.position):
+                if line.startswith(TURN) and is_whole(line):
+                    yield line
+        finally:
+            os.close(fd)
 
     def _left_bytes(self) -> int:
         try:  # an open file is still to be read after it was deleted
@@ -150,13 +185,24 @@ class Tail:
         return stat.st_size - self.position
 
     def _is_opened(self) -> bool:
+        if self._fd >= 0 and not self._is_ours():
+            self._fd = -1  # somebody closed it, and its number may lead elsewhere by now
         if self._fd < 0 and not self.is_gone:
             try:
-                self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+                self._fd = raised(os.open(self.path, os.O_RDONLY | os.O_CLOEXEC))
             except OSError as error:
-                self.is_gone = True
-                say("segment gone", "a segment cannot be read any more: %s", error)
+                self._fd = self._deleted(self.path)
+                if self._fd < 0:
+                    self.is_gone = True
+                    say("segment gone", "a segment cannot be read any more: %s", error)
+            self._file = identity(self._fd) if self._fd >= 0 else None
         return self._fd >= 0
+
+    def _is_ours(self) -> bool:
+        try:
+            return identity(self._fd) == self._file
+        except OSError:
+            return False
 
     def _skip(self, end: int) -> None:
         if self._corrupt.note(self.path.name, end):

@@ -1,0 +1,55 @@
+"""Descriptor numbers that a program does not come across by itself."""
+
+from __future__ import annotations
+
+import os
+
+try:
+    import fcntl
+    import resource
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]  # checked before every use
+
+__all__ = ["identity", "raised", "shut"]
+
+LOWEST = 4096
+SPARE = 64
+
+
+def identity(fd: int) -> tuple[int, int]:
+    """What file ``fd`` leads to.
+
+    Raises:
+        OSError: to none.
+    """
+    stat = os.fstat(fd)
+    return stat.st_dev, stat.st_ino
+
+
+def shut(fd: int, expected: tuple[int, int] | None) -> None:
+    """Close ``fd`` if it still leads to the file ``expected``; else it is somebody else's."""
+    try:
+        if expected == identity(fd):
+            os.close(fd)
+    except OSError:
+        return  # it was closed already
+
+
+def raised(fd: int) -> int:
+    """Move ``fd`` to a high number, 4096 or just below the limit; the new number.
+
+    A program may close descriptors that are not its own (`os.closerange`, as daemonisers
+    do), and its next files get the lowest free numbers. Ours would then mean one of its
+    files. A high number is given out again only when thousands of files are open, or by a
+    program that asks for it (`dup2`). Stays where it is when no high number is to be had.
+    """
+    if fcntl is None:
+        return fd
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    lowest = LOWEST if limit < 0 else min(LOWEST, max(limit - SPARE, limit // 2))
+    try:
+        high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, lowest)
+    except OSError:
+        return fd
+    os.close(fd)
+    return high
