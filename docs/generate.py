@@ -82,7 +82,8 @@ def _terse(node: Any) -> Any:
 def _command(name: str, parser: argparse.ArgumentParser) -> str:
     # Not `format_help`: every Python lays that out in its own way.
     said = f"## turnspan {name}\n\n{parser.description}\n"
-    actions = [action for action in parser._actions if action.dest != "help"]  # noqa: SLF001
+    unshown = {"help", "names"}  # the second is there to be answered with what is right
+    actions = [action for action in parser._actions if action.dest not in unshown]  # noqa: SLF001
     if not actions:
         return said
     rows = "".join(f"| {_spelt(each)} | {each.help} |\n" for each in actions)

@@ -29,6 +29,7 @@ class Option:
     kind: str
     one_of: tuple[str, ...] = ()
     secret: bool = False
+    path: bool = False
 
 
 def _option(
@@ -38,10 +39,10 @@ def _option(
     env: str,
     unit: str = "",
     one_of: tuple[str, ...] = (),
-    secret: bool = False,
+    **marks: bool,
 ) -> Any:
     """Declare one option: its default, description, environment variable and unit."""
-    metadata = {"env": env, "doc": doc, "unit": unit, "one_of": one_of, "secret": secret}
+    metadata = {"env": env, "doc": doc, "unit": unit, "one_of": one_of, **marks}
     return field(default=default, metadata=metadata)
 
 
@@ -56,6 +57,7 @@ class Settings:
         ".turnspan",
         "Where the journal lives. `none`: keep turns in memory only, in a bounded ring.",
         env="TURNSPAN_DIR",
+        path=True,
     )
     service_name: str | None = _option(
         None, "`service.name` of the recorded process.", env="OTEL_SERVICE_NAME"
@@ -191,9 +193,10 @@ def _from_argument(option: Option, value: Any) -> Any:
         return None
     try:
         return _checked(option, _TAKE[option.kind.removesuffix(" | None")](value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
+        shown = f"a {type(value).__name__}" if option.secret else repr(value)
         raise SettingsError(
-            f"{option.name}={value!r} is not {_wanted(option)}",
+            f"{option.name}={shown} is not {_wanted(option)}",
             fix=f"give {_wanted(option)}, or leave it out for {option.default!r}",
         ) from None
 
@@ -203,12 +206,23 @@ def _checked(option: Option, value: Any) -> Any:
         raise ValueError
     if option.unit and value <= 0:
         raise ValueError
-    return value
+    return _usable_path(value) if option.path else value
+
+
+def _usable_path(text: str) -> str:
+    from os import fsencode
+    from os.path import expanduser
+
+    if not text.strip() or b"\0" in fsencode(text):  # half a surrogate pair: a ValueError
+        raise ValueError
+    return expanduser(text)
 
 
 def _wanted(option: Option) -> str:
     if option.one_of:
         return "one of " + ", ".join(option.one_of)
+    if option.path:
+        return "a path"
     words = {
         "bool": "true or false",
         "int": "a whole number above 0",
@@ -257,7 +271,9 @@ def _texts(value: Any) -> tuple[str, ...]:
 def _path(value: Any) -> str:
     from os import fspath  # a path is text too
 
-    return str(fspath(value))
+    if not isinstance(path := fspath(value), str):
+        raise TypeError
+    return str(path)
 
 
 _PARSE: dict[str, Callable[[str], Any]] = {
@@ -265,7 +281,7 @@ _PARSE: dict[str, Callable[[str], Any]] = {
     "float": _number,
     "int": size_of,
     "str": str,
-    "tuple[str, ...]": lambda text: tuple(re.split(r"[\s,]+", text.strip())),
+    "tuple[str, ...]": lambda text: tuple(filter(None, re.split(r"[\s,]+", text))),
 }
 _TAKE: dict[str, Callable[[Any], Any]] = {
     "bool": _exactly(bool),

@@ -42,6 +42,16 @@ def test_which_ones_must_be_said(what, call, bury):
     assert len(letters.list()) == 1
 
 
+@pytest.mark.parametrize("what", ["retry", "drop", "list"])
+def test_a_bare_name_is_answered_with_the_options_it_wants(what, call, bury):
+    """It could be an exporter's or a turn's."""
+    bury("http://127.0.0.1:9", make_turn(1))
+    said = call("dead", what, "http://127.0.0.1:9")
+
+    assert said.status == 2
+    assert f"{what} --exporter NAME or {what} --id ID" in said.err
+
+
 def test_those_that_are_taken_now_are_letters_no_more(call, bury, turns_api):
     """Byte for byte what was journalled; one that is refused again stays, and takes no other."""
     turns = [make_turn(n) for n in range(1, 4)]

@@ -78,7 +78,7 @@ def test_every_unreadable_variable_is_named(found, monkeypatch):
     assert status == 1
     assert [(check, state) for check, state, _, _ in findings] == [
         ("settings", "broken"), ("settings", "broken"), ("settings", "warning"),
-        ("spans", "broken"),
+        ("spans", "warning"),
     ]  # fmt: skip
     assert "TURNSPAN_CONTENT='maybe'" in findings[0][2]
     assert findings[2][3] == "did you mean TURNSPAN_EXPORTERS?"
@@ -110,6 +110,33 @@ def test_exporters_are_really_connected_to(found, turns_api, monkeypatch):
     assert findings[0][2] == f"otlp+http://127.0.0.1:{gone} cannot be reached: Connection refused"
     assert "no exporter is called 'nope'" in findings[1][2]
     assert turns_api.state.requests == []
+
+
+@pytest.mark.parametrize("urls", ["file:a,file:a", "console: console:", "file:a file:./b/../a"])
+def test_two_exporters_of_one_name_are_broken_as_configure_finds_them(found, monkeypatch, urls):
+    """Recording is off with them, so that all is not well."""
+    monkeypatch.setenv("TURNSPAN_EXPORTERS", urls)
+    status, findings = found()
+
+    assert status == 1
+    assert [(check, state) for check, state, _, _ in findings] == [("exporters", "broken")]
+    assert "two exporters are called" in findings[0][2]
+
+
+def test_a_file_that_cannot_be_written_is_broken_and_a_good_one_not_made(
+    found, monkeypatch, tmp_path
+):
+    """Tried where it would be made, and in the file itself where it is there."""
+    old = tmp_path / "old.jsonl"
+    old.write_text("{}\n")
+    old.chmod(0o600)
+    monkeypatch.setenv("TURNSPAN_EXPORTERS", "file:/proc/x file:new/turns.jsonl file:old.jsonl")
+    status, findings = found()
+
+    assert status == 1
+    assert [(check, state) for check, state, _, _ in findings] == [("exporters", "broken")]
+    assert findings[0][2].startswith("file:/proc/x cannot be written to: ")
+    assert (os.listdir(), old.read_text()) == (["old.jsonl"], "{}\n")
 
 
 def test_who_is_owed_what_and_nobody_serves_is_told(call, record, turns_api):

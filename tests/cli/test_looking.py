@@ -54,14 +54,15 @@ def test_tail_follows_what_is_written_from_then_on(program, record):
     assert (out, err, process.returncode) == ("", "", 130)
 
 
-@pytest.mark.parametrize("words", [("-n", "-1"), ("-n", "x")])
+@pytest.mark.parametrize("words", [("-n", "-1"), ("-n", "x"), ("-n", "9" * 20, "--once")])
 def test_tail_refuses_what_is_no_count(words, call, capsys):
     """The mistake names the argument."""
     with pytest.raises(SystemExit) as left:
         call("tail", *words)
 
     assert left.value.code == 2
-    assert "-n/--last" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"-n/--last: {words[1]!r} is no whole number from 0 to 1,000,000,000" in said
 
 
 def test_show_finds_a_turn_by_the_beginning_of_its_id(call, record):

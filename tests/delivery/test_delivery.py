@@ -163,6 +163,7 @@ def test_close_delivers_what_is_left_and_closes_everything(deliver, backlog, exp
     """The delay is not waited for; exporter and backlog are closed once."""
     taking = exporter()
     delivery = deliver((taking, backlog), batch_delay_s=30.0)
+    delivery.flush(5.0)  # the first look of its thread is over: from now on it waits
     backlog.add(*map(line, range(200)))
     report = delivery.close(5.0)
 

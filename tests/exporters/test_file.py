@@ -24,9 +24,16 @@ from turnspan.testing import raw_turn
 
 fcntl = pytest.importorskip("fcntl")
 
+YEAR_2096_NS = 4_000_000_000_000_000_000
+
 
 def turns(first, last):
     return [raw_turn(index) for index in range(first, last + 1)]
+
+
+def young(first, last):
+    """Turns that end after any exporter of a test was made."""
+    return [raw_turn(index, ended_at=YEAR_2096_NS) for index in range(first, last + 1)]
 
 
 def send(exporter, batch, timeout_s=5.0):
@@ -122,9 +129,33 @@ def test_turns_in_the_closed_file_before_are_known_too(path):
     assert lines(path.with_name("turns.jsonl.000001"), path) == raws(turns(1, 5))
 
 
-def test_only_the_tail_of_a_large_file_is_read(path, monkeypatch):
-    """What lies further back than the tail is not looked at, and half a line does no harm."""
-    monkeypatch.setattr(module, "_TAIL_BYTES", len(raw_turn(1).raw) * 2 + 7)
+def test_turns_several_closed_files_back_are_known(path):
+    """The tail is counted in bytes, over as many small files as it takes."""
+    most = len(raw_turn(1).raw) * 3
+    send(FileExporter(path, rotate_bytes=most), turns(1, 20))
+
+    send(FileExporter(path, rotate_bytes=most), turns(2, 21))
+
+    assert lines(*sorted(path.parent.glob("turns.jsonl.*")), path) == raws(turns(1, 21))
+
+
+def test_what_others_wrote_and_closed_meanwhile_is_learnt_from_where_we_were(path, monkeypatch):
+    """Files that went by another name are the same files: each line is read once."""
+    most = len(raw_turn(1).raw) * 3
+    first, second = (FileExporter(path, rotate_bytes=most) for _ in range(2))
+    send(first, young(1, 2))
+    send(second, young(3, 11))
+    learnt = []
+    monkeypatch.setattr(first, "_learn", learnt.extend)
+
+    send(first, young(12, 12))
+
+    assert learnt == raws(young(3, 11))
+
+
+def test_only_so_much_of_a_large_file_is_read(path, monkeypatch):
+    """What lies further back is not looked at, and half a line does no harm."""
+    monkeypatch.setattr(module, "_BACK_BYTES", len(raw_turn(1).raw) * 2 + 7)
     send(FileExporter(path), turns(1, 9))
 
     send(FileExporter(path), turns(7, 9))
@@ -132,15 +163,44 @@ def test_only_the_tail_of_a_large_file_is_read(path, monkeypatch):
     assert lines(path) == raws([*turns(1, 9), *turns(7, 7)])
 
 
-def test_so_many_ids_are_remembered_and_no_more(path, monkeypatch):
-    """A process that runs for a year holds no year of ids."""
+def test_all_that_was_written_since_the_exporter_was_made_is_read(path, monkeypatch):
+    """A turn that another process wrote and left may come by us, however many came after it."""
     monkeypatch.setattr(module, "_MAX_IDS", 3)
+    heir, other = FileExporter(path), FileExporter(path)
+    send(other, young(1, 9))
+
+    send(heir, young(2, 3))
+    send(other, young(11, 19))
+    send(heir, young(11, 12))
+
+    assert lines(path) == raws([*young(1, 9), *young(11, 19)])
+
+
+def test_recovered_turns_are_looked_for_far_back(path, monkeypatch):
+    """They ended before the exporter was made: others may have written much since."""
+    monkeypatch.setattr(module, "_MAX_IDS", 3)
+    most = len(raw_turn(1).raw) * 5
+    send(FileExporter(path, rotate_bytes=most), [raw_turn(1, status="interrupted"), *turns(2, 19)])
+
+    send(FileExporter(path, rotate_bytes=most), turns(1, 4))
+
+    there = lines(*sorted(path.parent.glob("turns.jsonl.*")), path)
+    assert there == [raw_turn(1, status="interrupted").raw, *raws(turns(2, 19)), raw_turn(1).raw]
+
+
+def test_so_many_ids_are_remembered_and_no_more(path, monkeypatch):
+    """A process that runs for a year holds no year of ids; after a recovery it lets go of them."""
+    monkeypatch.setattr(module, "_MAX_IDS", 3)
+    monkeypatch.setattr(module, "_MAX_RECOVERY_IDS", 5)
     exporter = FileExporter(path)
 
     for index in range(1, 10):
         send(exporter, turns(index, index))
+    recovering = list(exporter._seen)
+    send(exporter, young(10, 10))
 
-    assert list(exporter._seen) == [turn.turn.id for turn in turns(7, 9)]
+    assert recovering == [turn.turn.id for turn in turns(5, 9)]
+    assert list(exporter._seen) == [turn.turn.id for turn in turns(8, 10)]
 
 
 def test_the_final_version_follows_an_interrupted_turn(path):

@@ -310,3 +310,13 @@ def test_durability_on_disk_reaches_the_file(tmp_path):
     durable = build(f"file:{tmp_path}/a", settings=Settings(durability="disk"))
 
     assert (plain._fsync, durable._fsync) == (False, True)
+
+
+@pytest.mark.parametrize("name", ["half\ud800", "nul\0", "\udcff"])
+def test_a_name_no_file_can_be_called_by_is_refused_at_the_door(name):
+    """Cursors and dead letters are kept in files of that name."""
+    with pytest.raises(ExporterError) as raised:
+        build(MemoryExporter(name=name), settings=SETTINGS)
+
+    assert ascii(name) in raised.value.what
+    assert str(raised.value).isascii()

@@ -7,7 +7,6 @@ import pytest
 from opentelemetry.sdk.resources import Resource
 
 from turnspan import __version__, notices
-from turnspan.errors import SettingsError
 from turnspan.settings import Settings
 from turnspan.telemetry.limits import SpanLimits
 from turnspan.telemetry.resource import detect_resource, with_sdk
@@ -104,8 +103,12 @@ def test_limits_fall_back_from_the_special_to_the_general():
     )
 
 
-@pytest.mark.parametrize("text", ["-1", "many", "1.5"])
-def test_a_limit_that_is_no_count_is_an_error(text):
-    """The message names the variable and its value."""
-    with pytest.raises(SettingsError, match=f"OTEL_SPAN_LINK_COUNT_LIMIT='{text}'"):
-        SpanLimits.read({"OTEL_SPAN_LINK_COUNT_LIMIT": text})
+@pytest.mark.parametrize("text", ["-1", "many", "1.5", "9" * 30])
+def test_a_limit_that_is_no_count_is_said_and_passed_over(text, caplog):
+    """The warning names the variable and its value; the default holds."""
+    found = SpanLimits.read({"OTEL_SPAN_LINK_COUNT_LIMIT": text})
+
+    assert found == SpanLimits()
+    assert [f"OTEL_SPAN_LINK_COUNT_LIMIT='{text}'" in r.getMessage() for r in caplog.records] == [
+        True
+    ]

@@ -7,7 +7,6 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import sampling as sdk
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
-from turnspan.errors import SettingsError
 from turnspan.telemetry.sampling import Sampler
 
 RATIOS = ["", "0", "1", "0.5", "0.123456789", "1e-9", "0.999999999999"]
@@ -61,18 +60,34 @@ def test_the_default_follows_the_parent_and_takes_every_root():
 
 
 @pytest.mark.parametrize(
-    "environ",
+    "environ, sampler",
     [
-        {"OTEL_TRACES_SAMPLER": "jaeger_remote"},
-        {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "half"},
-        {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "1.5"},
-        {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "nan"},
+        ({"OTEL_TRACES_SAMPLER": "jaeger_remote"}, Sampler()),
+        ({"OTEL_TRACES_SAMPLER": "xray", "OTEL_TRACES_SAMPLER_ARG": "0"}, Sampler()),
+        (
+            {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "half"},
+            Sampler(follows_parent=False),
+        ),
+        (
+            {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "1.5"},
+            Sampler(follows_parent=False),
+        ),
+        (
+            {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "nan"},
+            Sampler(),
+        ),
     ],
 )
-def test_a_sampler_that_cannot_be_read_is_an_error(environ):
-    """The message names the variable and what it holds."""
-    with pytest.raises(SettingsError) as raised:
-        Sampler.read(environ)
+def test_a_sampler_that_cannot_be_read_is_said_and_passed_over(environ, sampler, caplog):
+    """The variables are OpenTelemetry's: what we don't know may be right for its SDK."""
+    found = [Sampler.read(environ), Sampler.read(environ)]
+    name, value = next(
+        (name, value)
+        for name, value in reversed(environ.items())
+        if name == "OTEL_TRACES_SAMPLER_ARG" or value in {"jaeger_remote", "xray"}
+        if value != "0"
+    )
 
-    name, value = list(environ.items())[-1]
-    assert f"{name}={value!r}" in raised.value.what
+    assert found == [sampler, sampler]
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert f"{name}={value!r}" in caplog.text

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from turnspan.cli._disk import room, to_be_made, writable
+from turnspan.cli._disk import appendable, room, to_be_made, writable
 from turnspan.cli._finding import BROKEN, OK, WARNING, Finding
 from turnspan.cli._output import counted, shown_size
 from turnspan.errors import TurnspanError
@@ -133,7 +133,7 @@ class Checkup:
             yield from room(self.directory, self.settings.directory_bytes)
 
     def _of_exporters(self) -> Iterator[Finding]:
-        from turnspan.exporters.registry import build
+        from turnspan.exporters.registry import build, build_all
 
         if not self.settings.exporters:
             yield Finding(
@@ -148,6 +148,10 @@ class Checkup:
             self.exporters.append(exporter)
             yield _reached(exporter)
             exporter.close(timeout_s=0.0)
+        try:
+            build_all(self.exporters, settings=self.settings)
+        except TurnspanError as error:  # two of one name: `configure` refuses them all
+            yield Finding("exporters", BROKEN, error.what, error.fix)
 
     def _of_spans(self) -> Iterator[Finding]:
         from turnspan.telemetry.auto import check
@@ -158,11 +162,17 @@ class Checkup:
         otlp = any(each.name.startswith("otlp+") for each in self.exporters)
         try:
             check(self.settings, otlp=otlp)
-            Sampler.read(self._environ)
-            SpanLimits.read(self._environ)
         except TurnspanError as error:
             yield Finding("spans", BROKEN, error.what, error.fix)
             return
+        ignored: list[Finding] = []
+
+        def found(what: str, fix: str) -> None:
+            ignored.append(Finding("spans", WARNING, what, fix))
+
+        Sampler.read(self._environ, ignored=found)
+        SpanLimits.read(self._environ, ignored=found)
+        yield from ignored
         yield Finding("spans", OK, self._maker(otlp=otlp))
         own = content_on_spans(self.settings, self._environ, live=False)
         live = content_on_spans(self.settings, self._environ, live=True)
@@ -241,7 +251,10 @@ def _shown(option: Option, value: Any) -> Any:
 def _reached(exporter: Exporter) -> Finding:
     """Can ``exporter`` be connected to? Only where its name is an address that can be tried."""
     from turnspan.cli._reach import reach
+    from turnspan.exporters.file import FileExporter
 
+    if isinstance(exporter, FileExporter):
+        return appendable(exporter.name.removeprefix("file:"))
     problem = reach(exporter.name, timeout_s=CONNECT_S)
     if problem is None:
         return Finding("exporters", OK, f"{exporter.name} can be reached")

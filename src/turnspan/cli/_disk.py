@@ -14,7 +14,7 @@ from turnspan.cli._output import shown_size
 if TYPE_CHECKING:
     from turnspan.journal import Directory
 
-__all__ = ["room", "to_be_made", "writable"]
+__all__ = ["appendable", "room", "to_be_made", "writable"]
 
 MIN_FREE_BYTES: Final = 256 * 2**20
 
@@ -53,6 +53,25 @@ def writable(directory: Directory) -> Finding:
             "name a directory on a local disk with TURNSPAN_DIR",
         )
     return Finding("directory", OK, f"{directory.path} can be written to and locked")
+
+
+def appendable(path: str) -> Finding:
+    """Can turns be appended to the file at ``path``? It is not made where it is not there."""
+    try:
+        if os.path.exists(path):
+            os.close(os.open(path, os.O_WRONLY | os.O_APPEND))
+        else:
+            above = next(each for each in Path(path).parents if each.is_dir())
+            with tempfile.TemporaryFile(dir=above):
+                pass
+    except OSError as error:
+        return Finding(
+            "exporters",
+            BROKEN,
+            f"file:{path} cannot be written to: {error.strerror or error}",
+            "give the process the right to, or name another file; turns are kept until it can be",
+        )
+    return Finding("exporters", OK, f"file:{path} can be written to")
 
 
 def _can_lock(descriptor: int) -> bool:

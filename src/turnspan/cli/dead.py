@@ -38,6 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default="list",
         help="list unless given",
     )
+    parser.add_argument("names", nargs="*", help=argparse.SUPPRESS)  # a mistake, met in `run`
     parser.add_argument("--exporter", metavar="NAME", help="only those this exporter refused")
     parser.add_argument(
         "--id", metavar="ID", action="append", default=[], help="only this turn (repeatable)"
@@ -56,6 +57,11 @@ def run(args: argparse.Namespace) -> int:
     """
     from turnspan.delivery.dead import DeadLetters
 
+    if args.names:
+        raise SettingsError(
+            f"{args.what} takes no names: {args.names[0]!r}",
+            fix=f"say {args.what} --exporter NAME or {args.what} --id ID",
+        )
     letters = DeadLetters(directory_of(args).path)
     if args.what == "list":
         return _list(args, _chosen(args, letters))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from turnspan.cli._arguments import add_dir, add_json, directory_of
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from turnspan.schema import Turn
 
 __all__ = ["arguments", "run"]
+
+MOST: Final = 10**9
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -108,8 +110,13 @@ def _line(turn: Turn) -> str:
 
 
 def count(text: str) -> int:
-    """A whole number from 0."""
-    number = int(text)
-    if number < 0:
-        raise ValueError
-    return number
+    """A whole number from 0 to `MOST`.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    if not (
+        text.isascii() and text.isdigit() and len(text) <= len(str(MOST)) and int(text) <= MOST
+    ):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no whole number from 0 to {MOST:,}")
+    return int(text)

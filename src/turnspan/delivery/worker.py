@@ -379,7 +379,7 @@ class Worker:
         left_s = max(0.0, (self._close_at_s or 0.0) - time.monotonic())
         try:
             self._exporter.close(timeout_s=left_s)
-        except Exception as exc:  # noqa: BLE001  # border: foreign code at the very end
+        except (Exception, SystemExit) as exc:  # noqa: BLE001  # border: foreign code at the end
             say(f"close {self.name}", "%s did not close", self.name, error=exc)
         try:
             self._left = self._waiting()

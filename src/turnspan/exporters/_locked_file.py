@@ -4,8 +4,9 @@ import errno
 import os
 import re
 import time
+from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
 from turnspan.notices import say
 
@@ -14,12 +15,37 @@ try:
 except ImportError:  # pragma: no cover
     fcntl = None  # type: ignore[assignment]  # Windows: no locks, one process a file
 
-__all__ = ["LockedFile", "closed_files"]
+__all__ = ["LockedFile", "Place", "Tail", "place_of"]
 
 _NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL})
 _LONGEST_PAUSE_S: Final = 0.05
+_PIECE_BYTES: Final = 2**20
 # O_BINARY: Windows would write two characters for a newline.
 _FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+
+Place: TypeAlias = tuple[tuple[int, int], int]
+"""A file, by device and inode, and an offset in it."""
+
+
+class Tail:
+    """Lines of some files, oldest first; ``is_whole``: none of those asked for is left out.
+
+    The first and the last line may be halves.
+    """
+
+    def __init__(self, pieces: Sequence[tuple[str, int]], *, is_whole: bool) -> None:
+        self._pieces = pieces
+        self.is_whole: bool = is_whole
+
+    def __iter__(self) -> Iterator[bytes]:
+        for path, start in self._pieces:
+            try:
+                file = open(path, "rb", buffering=_PIECE_BYTES)  # noqa: SIM115  # closed below
+            except FileNotFoundError:  # deleted by another process
+                continue
+            with file:
+                file.seek(start)
+                yield from file
 
 
 class LockedFile:
@@ -53,10 +79,10 @@ class LockedFile:
         self._release()
 
     @property
-    def identity(self) -> tuple[int, int]:
-        """Device and inode."""
+    def end(self) -> Place:
+        """Where the next line will stand."""
         status = os.fstat(self._fd)
-        return status.st_dev, status.st_ino
+        return (status.st_dev, status.st_ino), self.size
 
     def append(self, line: bytes) -> None:
         """Write ``line`` by one call to the kernel: whole, or not at all."""
@@ -68,9 +94,27 @@ class LockedFile:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.size += written
 
-    def read(self, start: int) -> bytes:
-        """The bytes from ``start`` to the end."""
-        return _read(self._fd, start, self.size)
+    def tail(self, most_bytes: int, *, after: Place | None = None) -> Tail:
+        """The last ``most_bytes``, those of closed files before included.
+
+        With ``after`` no more than follows it, whatever its file is called by now.
+        """
+        pieces: list[tuple[str, int]] = []
+        for path in (self._path, *reversed(closed_files(self._path))):
+            try:
+                status = os.stat(path)
+            except FileNotFoundError:  # deleted by another process
+                continue
+            start = max(status.st_size - most_bytes, 0)
+            file = status.st_dev, status.st_ino
+            if after and after[0] == file and after[1] <= status.st_size:  # else it was emptied
+                pieces.append((path, max(start, after[1])))
+                return Tail(pieces[::-1], is_whole=start <= after[1])
+            pieces.append((path, start))
+            most_bytes -= status.st_size - start
+            if most_bytes <= 0:
+                return Tail(pieces[::-1], is_whole=False)
+        return Tail(pieces[::-1], is_whole=True)
 
     def close_and_replace(self, *, keep: int | None) -> None:
         """Let the file go by the next number, delete all but ``keep`` such, and begin a new one."""
@@ -108,7 +152,7 @@ class LockedFile:
                 break
             self._release()  # it was closed by another process while we waited
         self.size = os.fstat(self._fd).st_size
-        if self.size and _read(self._fd, self.size - 1, self.size) != b"\n":
+        if self.size and _last_byte(self._fd, self.size) != b"\n":
             self.append(b"\n")  # somebody died in the middle of a line
 
     def _is_current(self) -> bool:
@@ -150,6 +194,15 @@ class LockedFile:
             os.close(fd)
 
 
+def place_of(path: str) -> Place | None:
+    """The end of the file at ``path``, or None where none can be seen."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino), status.st_size
+
+
 def closed_files(path: str) -> list[str]:
     """The files that once were at ``path``, oldest first."""
     parent, name = os.path.split(path)
@@ -158,13 +211,9 @@ def closed_files(path: str) -> list[str]:
     return [os.path.join(parent, m[0]) for m in sorted(found, key=lambda m: int(m[1]))]
 
 
-def _read(fd: int, start: int, end: int) -> bytes:
-    os.lseek(fd, start, os.SEEK_SET)  # appending does not mind
-    parts = []
-    while start < end and (part := os.read(fd, end - start)):
-        parts.append(part)
-        start += len(part)
-    return b"".join(parts)
+def _last_byte(fd: int, size: int) -> bytes:
+    os.lseek(fd, size - 1, os.SEEK_SET)  # appending does not mind
+    return os.read(fd, 1)
 
 
 def _make_parents(path: str) -> None:

@@ -9,22 +9,26 @@ In PATH, `%20` is a space and `%3F` a question mark; `~` is the home directory.
 """
 
 import os
+import re
 import stat
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 from urllib.parse import parse_qsl, unquote
 
 from turnspan.errors import ExporterError
-from turnspan.exporters._locked_file import LockedFile, closed_files
+from turnspan.exporters._locked_file import LockedFile, Place, place_of
 from turnspan.exporters.identity import is_interrupted, turn_id
 from turnspan.ports import JournalledTurn, Outcome
 from turnspan.settings import Settings, size_of
 
 __all__ = ["FileExporter", "from_url"]
 
-_TAIL_BYTES: Final = 4 * 2**20  # looked through for turns that recovery sends again
-_MAX_IDS: Final = 16_384  # so many turns of 256 bytes stand in there
+_BACK_BYTES: Final = 64 * 2**20  # looked through for turns that recovery sends again
+_MAX_IDS: Final = 16_384
+_MAX_RECOVERY_IDS: Final = 262_144  # so many turns of 256 bytes stand in there
+_ENDED_AT: Final = re.compile(rb'"ended_at":(\d+)')  # inside a text the quote is escaped
+_WHOLE: Final = re.compile(rb'{"record":"turn","id":"[\w-]+",.*"schema_version":\d+}\n', re.DOTALL)
 
 
 class FileExporter:
@@ -33,9 +37,11 @@ class FileExporter:
     It is made (0600, missing parents 0700) with the first turn; a relative path is made
     absolute. With ``rotate_bytes`` a file is closed before it outgrows that size, and of the
     closed ones the youngest ``keep`` stay, or all. ``fsync`` waits for the disk after each
-    batch. A turn whose line already stands in the last 4 MiB, those of
-    the closed file before included, is not written again, save that the final version of an
-    interrupted turn follows it.
+    batch. A turn that is already there is not written again, save that the final version of
+    an interrupted turn follows it. It is found whoever wrote it since the exporter was made;
+    one that ended before (recovery sends it) is looked for in the last 64 MiB, closed files
+    included. So a turn can be there twice where its process was killed between writing it and
+    remembering that, and others wrote more than 64 MiB before it was sent again.
 
     Raises:
         ExporterError: ``path`` cannot be a file, or the numbers make no sense.
@@ -55,8 +61,11 @@ class FileExporter:
         self._rotate_bytes = rotate_bytes
         self._keep = keep
         self._fsync = fsync
-        self._seen: dict[str, bool] = {}  # id → was it interrupted; oldest first
-        self._seen_to: tuple[tuple[int, int], int] = (0, 0), 0  # the file, and how much of it
+        self._seen: dict[str, int] = {}  # id → when it ended, in order of writing
+        self._interrupted: set[str] = set()  # those of them that were
+        self._seen_to: Place | None = place_of(self._target)
+        self._sure_ns = time.time_ns()  # what ended later is in `_seen`, if it is in the file
+        self._recovering = False
         self._closed = False
 
     @property
@@ -76,12 +85,15 @@ class FileExporter:
         try:
             with LockedFile(self._target, deadline_s=deadline_s) as file:
                 self._catch_up(file)
+                recovering = self._look_back(file, batch)
                 for turn in batch:
                     if not self._write(file, turn.raw):
                         refused[done] = "the line holds no turn"
                     done += 1
                 if self._fsync:
                     file.sync()
+                self._recovering = recovering
+                self._forget()
         except OSError as exc:
             done = 0 if self._fsync else done  # the disk has not said that it has any
             refused = {index: why for index, why in refused.items() if index < done}
@@ -99,50 +111,68 @@ class FileExporter:
         if drawn is None or not line.endswith(b"}\n") or line.find(b"\n") != len(line) - 1:
             return False
         interrupted = is_interrupted(line)
-        known_interrupted = self._seen.get(drawn)
-        if known_interrupted is None or (known_interrupted and not interrupted):
+        if drawn not in self._seen or (drawn in self._interrupted and not interrupted):
             self._rotate_if_full(file, len(line))
             file.append(line)
-            self._remember(drawn, interrupted=interrupted)
-            self._seen_to = self._seen_to[0], file.size
+            self._remember(drawn, line, interrupted=interrupted)
+            self._seen_to = file.end
         return True
 
     def _rotate_if_full(self, file: LockedFile, more_bytes: int) -> None:
         most = self._rotate_bytes
-        if most is not None and file.size and file.size + more_bytes > most:
+        while most is not None and file.size and file.size + more_bytes > most:
             file.close_and_replace(keep=self._keep)
-            self._seen_to = file.identity, 0
-            self._catch_up(file)  # another process may have written before we had the lock
+            self._catch_up(file)  # another process may have filled it before we had the lock
 
     def _catch_up(self, file: LockedFile) -> None:
-        """Learn what stands in the file that we have not written or read before."""
-        known, offset = self._seen_to
-        start = max(file.size - _TAIL_BYTES, 0)
-        if known == file.identity and offset <= file.size:
-            start = max(start, offset)
-        else:
-            self._learn(_tail_before(self._target, _TAIL_BYTES - (file.size - start)))
-        self._learn(file.read(start))
-        self._seen_to = file.identity, file.size
+        """Learn what others wrote since we looked."""
+        if self._seen_to == (end := file.end):
+            return
+        tail = file.tail(_BACK_BYTES, after=self._seen_to)
+        if not tail.is_whole:
+            self._sure_ns = time.time_ns()
+        self._learn(tail)
+        self._seen_to = end
 
-    def _learn(self, lines: bytes) -> None:
-        from turnspan.errors import WireError
-        from turnspan.schema.wire import decode_record  # here: brings pydantic
+    def _look_back(self, file: LockedFile, batch: Sequence[JournalledTurn]) -> bool:
+        """Learn what stands further back, if ``batch`` holds a turn that could; does it?"""
+        wanted = any(self._may_stand(turn.raw) for turn in batch)
+        if wanted and not self._recovering:
+            self._recovering = True
+            try:
+                self._learn(file.tail(_BACK_BYTES))
+            except OSError:
+                self._recovering = False  # it was not seen to the end
+                raise
+        return wanted
 
-        for number, line in enumerate(lines.splitlines()):
+    def _may_stand(self, line: bytes) -> bool:
+        return _ended_ns(line) <= self._sure_ns and turn_id(line) not in self._seen
+
+    def _learn(self, lines: Iterable[bytes]) -> None:
+        for number, line in enumerate(lines):
             if number % 64 == 0:
                 time.sleep(0)  # lets the caller's threads go first
-            try:
-                record = decode_record(line)
-            except WireError:  # torn, or the half line that the tail began with
-                continue
-            if isinstance(drawn := record.get("id"), str):
-                self._remember(drawn, interrupted=record.get("status") == "interrupted")
+            if _WHOLE.fullmatch(line) or _is_record(line):
+                drawn = turn_id(line)
+                if drawn is not None:
+                    self._remember(drawn, line, interrupted=is_interrupted(line))
+                    self._forget()
 
-    def _remember(self, drawn: str, *, interrupted: bool) -> None:
-        self._seen[drawn] = self._seen.pop(drawn, True) and interrupted
-        if len(self._seen) > _MAX_IDS:
-            del self._seen[next(iter(self._seen))]
+    def _remember(self, drawn: str, line: bytes, *, interrupted: bool) -> None:
+        if not interrupted:
+            self._interrupted.discard(drawn)
+        elif drawn not in self._seen:
+            self._interrupted.add(drawn)
+        self._seen.pop(drawn, None)
+        self._seen[drawn] = _ended_ns(line)
+
+    def _forget(self) -> None:
+        most = _MAX_RECOVERY_IDS if self._recovering else _MAX_IDS
+        while len(self._seen) > most:
+            oldest = next(iter(self._seen))
+            self._sure_ns = max(self._sure_ns, self._seen.pop(oldest))
+            self._interrupted.discard(oldest)
 
 
 def from_url(url: str, *, settings: Settings) -> FileExporter:
@@ -201,11 +231,18 @@ def _checked_path(given: str) -> str:
     return path
 
 
-def _tail_before(path: str, most_bytes: int) -> bytes:
-    """The last bytes of the youngest closed file."""
-    closed = closed_files(path)
-    if not closed or most_bytes <= 0:
-        return b""
-    with open(closed[-1], "rb") as file:
-        file.seek(max(os.fstat(file.fileno()).st_size - most_bytes, 0))
-        return file.read(most_bytes)
+def _ended_ns(line: bytes) -> int:
+    found = _ENDED_AT.search(line)
+    return int(found[1]) if found and len(found[1]) < 20 else 0
+
+
+def _is_record(line: bytes) -> bool:
+    """Can ``line`` be read? One torn by a crash, or cut by where we began, cannot."""
+    from turnspan.errors import WireError
+    from turnspan.schema.wire import decode_record  # here: brings pydantic
+
+    try:
+        decode_record(line)
+    except WireError:
+        return False
+    return True

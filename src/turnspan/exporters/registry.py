@@ -245,4 +245,9 @@ def _checked(made: object) -> Exporter:
         )
     if not isinstance(name, str) or not name:
         raise ExporterError(f"the name of a {kind} is no text", fix="let `name` be a text")
+    if re.search(r"[\0\ud800-\udfff]", name):
+        raise ExporterError(
+            f"the name of a {kind} holds what no file can be called by: {name!a}",
+            fix="leave NUL and halves of surrogate pairs out of `name`",
+        )
     return made

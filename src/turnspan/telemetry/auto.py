@@ -79,7 +79,7 @@ def span_source(
     """The source of spans that ``settings`` ask for; ``otlp``: there is an `otlp+…` exporter.
 
     Raises:
-        SettingsError: `check` fails, or the sampler is none that turnspan has.
+        SettingsError: `check` fails.
     """
     check(settings, otlp=otlp)
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":

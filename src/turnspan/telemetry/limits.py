@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from turnspan.errors import SettingsError
+from turnspan.telemetry.ignored import Ignored, say_ignored
 
 __all__ = ["SpanLimits"]
 
 _COUNT = "OTEL_ATTRIBUTE_COUNT_LIMIT"
 _LENGTH = "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"
+_MOST_DIGITS = 18  # no limit that a span could reach is longer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,22 +32,26 @@ class SpanLimits:
     span_value_chars: int | None = None
 
     @classmethod
-    def read(cls, environ: Mapping[str, str]) -> SpanLimits:
+    def read(cls, environ: Mapping[str, str], *, ignored: Ignored = say_ignored) -> SpanLimits:
         """The limits ``environ`` sets; `unset` means no limit.
 
-        Raises:
-            SettingsError: a limit is no whole number of at least 0.
+        Of one that is no whole number of at least 0, ``ignored`` is told, and it is as good
+        as not set.
         """
-        count = _limit(environ, _COUNT, 128)
-        length = _limit(environ, _LENGTH, None)
+
+        def limit(name: str, default: int | None) -> int | None:
+            return _limit(environ, name, default, ignored)
+
+        count = limit(_COUNT, 128)
+        length = limit(_LENGTH, None)
         return cls(
-            attributes=_limit(environ, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", count),
-            events=_limit(environ, "OTEL_SPAN_EVENT_COUNT_LIMIT", 128),
-            links=_limit(environ, "OTEL_SPAN_LINK_COUNT_LIMIT", 128),
-            event_attributes=_limit(environ, "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", count),
-            link_attributes=_limit(environ, "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", count),
+            attributes=limit("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", count),
+            events=limit("OTEL_SPAN_EVENT_COUNT_LIMIT", 128),
+            links=limit("OTEL_SPAN_LINK_COUNT_LIMIT", 128),
+            event_attributes=limit("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", count),
+            link_attributes=limit("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", count),
             value_chars=length,
-            span_value_chars=_limit(environ, "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", length),
+            span_value_chars=limit("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", length),
         )
 
 
@@ -61,15 +66,18 @@ def cut(value: Any, chars: int) -> Any:
     return value
 
 
-def _limit(environ: Mapping[str, str], name: str, default: int | None) -> int | None:
+def _limit(
+    environ: Mapping[str, str], name: str, default: int | None, ignored: Ignored
+) -> int | None:
     text = environ.get(name, "").strip().lower()
     if not text:
         return default
     if text == "unset":
         return None
-    if not (text.isascii() and text.isdigit()):
-        raise SettingsError(
-            f"{name}={text!r} cannot be read as a limit",
-            fix=f"unset {name}, or set it to a whole number of at least 0",
-        )
-    return int(text)
+    if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS:
+        return int(text)
+    ignored(
+        f"{name}={text[:40]!r} cannot be read as a limit",
+        f"unset {name}, or set it to a whole number of at least 0",
+    )
+    return default

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from turnspan.errors import SettingsError
+from turnspan.telemetry.ignored import Ignored, say_ignored
 
 __all__ = ["Sampler"]
 
 _LOW_64 = (1 << 64) - 1
 _ALWAYS = 1 << 64
+_DEFAULT = "parentbased_always_on"
 _NAMES = {
     "always_on": (False, _ALWAYS),
     "always_off": (False, 0),
@@ -42,31 +43,33 @@ class Sampler:
         return trace_id & _LOW_64 < self.bound
 
     @classmethod
-    def read(cls, environ: Mapping[str, str]) -> Sampler:
+    def read(cls, environ: Mapping[str, str], *, ignored: Ignored = say_ignored) -> Sampler:
         """The sampler that `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG` name.
 
-        Raises:
-            SettingsError: the name is unknown, or the argument no number from 0 to 1.
+        Of a name that is not here (`xray`, `jaeger_remote`) and of an argument that is no
+        number from 0 to 1, ``ignored`` is told, and they are as good as unset.
         """
-        name = environ.get("OTEL_TRACES_SAMPLER", "").strip().lower() or "parentbased_always_on"
+        name = environ.get("OTEL_TRACES_SAMPLER", "").strip().lower() or _DEFAULT
         if name not in _NAMES:
-            raise SettingsError(
+            ignored(
                 f"OTEL_TRACES_SAMPLER={name!r} names no sampler that turnspan has",
-                fix=f"unset it, or set it to one of: {', '.join(_NAMES)}",
+                f"spans of our own are sampled by {_DEFAULT}; turnspan has: {', '.join(_NAMES)}",
             )
+            name = _DEFAULT
         follows, bound = _NAMES[name]
-        return cls(follows, _bound(environ) if bound is None else bound)
+        return cls(follows, _bound(environ, ignored) if bound is None else bound)
 
 
-def _bound(environ: Mapping[str, str]) -> int:
+def _bound(environ: Mapping[str, str], ignored: Ignored) -> int:
     text = environ.get("OTEL_TRACES_SAMPLER_ARG", "").strip()
     try:
         ratio = float(text or 1.0)
     except ValueError:
         ratio = -1.0
     if not 0.0 <= ratio <= 1.0:
-        raise SettingsError(
+        ignored(
             f"OTEL_TRACES_SAMPLER_ARG={text!r} is no share of traces",
-            fix="set it to a number from 0 to 1, or unset it for 1",
+            "all are taken; set it to a number from 0 to 1",
         )
+        ratio = 1.0
     return round(ratio * _ALWAYS)
