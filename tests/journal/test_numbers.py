@@ -181,8 +181,8 @@ def test_a_handler_in_the_middle_of_a_call_draws_another_number(directory):
 
     for stop in range(1, 400):
         place = 0
-    sys._getframe().f_trace_opcodes = True  # 3.12 wants to be told in the frame it starts from
-    sys.settrace(trace)
+        sys._getframe().f_trace_opcodes = True  # 3.12 wants to be told in the frame it starts from
+        sys.settrace(trace)
         number = numbers.next("s")
         sys.settrace(None)
         given.append(number)
