@@ -1,6 +1,10 @@
 """`tail`, `show` and `sessions`: what is in the journal, for people and for programs."""
 
+import os
 import signal
+import subprocess
+import sys
+import textwrap
 import threading
 
 import pytest
@@ -112,6 +116,37 @@ def test_show_prints_the_whole_of_a_turn(call, record):
     assert '"op": "replace"' in out
     assert "\n\nstack trace\n  Traceback …\n    here\n" in out
     assert "\x1b" not in out
+
+
+def test_show_prints_what_was_said_of_a_turn(call, tmp_path, monkeypatch):
+    """Feedback given later, on that turn and no other."""
+    program = """
+        import turnspan
+        ids = []
+
+        @turnspan.agent
+        def ask(question):
+            ids.append(turnspan.current_turn().id)
+            return "4"
+
+        ask("2 + 2"), ask("3 + 1")
+        turnspan.feedback(ids[0], rating="good", score=0.9, comment="quick")
+        turnspan.feedback(ids[1], rating="other")
+        print(ids[0])
+        """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        env={**os.environ, "TURNSPAN_DIR": str(tmp_path / "j")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    monkeypatch.setenv("TURNSPAN_DIR", str(tmp_path / "j"))
+    said = call("show", done.stdout.strip())
+
+    assert said.status == 0
+    assert "feedback\n  good · 0.9 · quick\n" in said.out
+    assert "other" not in said.out
 
 
 def test_sessions_are_counted_with_their_agents_and_statuses(call, record):

@@ -1,4 +1,4 @@
-"""Show one turn whole: its tree, messages, metadata, state and errors.
+"""Show one turn whole: its tree, messages, metadata, state, feedback and errors.
 
 ID may be the beginning of an id, with or without `turn_`, or `last`. With --json: the turn as it
 was journalled, one object (docs/turn.schema.json).
@@ -41,11 +41,12 @@ def run(args: argparse.Namespace) -> int:
     from turnspan.cli._output import print_bytes, show
     from turnspan.journal import History
 
-    found = _find(History(directory_of(args)), args.id)
+    history = History(directory_of(args))
+    found = _find(history, args.id)
     if args.json:
         print_bytes(found.raw)
     else:
-        show(*_sections(found.turn))
+        show(*_sections(found.turn, history.feedback(found.turn.id)))
     return 0
 
 
@@ -78,7 +79,7 @@ def _whole_id(history: History, wanted: str) -> str:
     )
 
 
-def _sections(turn: Turn) -> Iterator[RenderableType]:
+def _sections(turn: Turn, feedback: list[dict[str, Any]]) -> Iterator[RenderableType]:
     from turnspan.cli._output import shown_time
     from turnspan.exporters.tree import turn_tree
 
@@ -86,9 +87,15 @@ def _sections(turn: Turn) -> Iterator[RenderableType]:
     yield from _headed("messages", "\n".join(map(_message, turn.messages)))
     for heading, value in _values(turn):
         yield from _headed(heading, _dumped(value, indent=2) if value else "")
+    yield from _headed("feedback", "\n".join(map(_judgement, feedback)))
     yield from _headed("stack trace", (turn.error and turn.error.stacktrace) or "")
     recorded = f"{shown_time(turn.started_at)}, trace {turn.trace.trace_id}"
     yield from _headed("recorded", recorded)
+
+
+def _judgement(said: dict[str, Any]) -> str:
+    parts = (said.get("rating"), said.get("score"), said.get("comment"))
+    return " · ".join(str(part) for part in parts if part is not None)
 
 
 def _values(turn: Turn) -> Iterator[tuple[str, Any]]:

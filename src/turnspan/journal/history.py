@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from heapq import merge
 from pathlib import Path
+from typing import Any
 
 from turnspan.errors import WireError
 from turnspan.journal.adoption import Headers
@@ -25,7 +26,7 @@ from turnspan.journal.reader import (
     turn_lines,
 )
 from turnspan.ports import JournalledTurn
-from turnspan.schema.wire import TURN
+from turnspan.schema.wire import FEEDBACK, TURN, decode_record
 
 __all__ = ["Held", "History", "Owed", "OwnerState", "SessionSummary"]
 
@@ -105,6 +106,15 @@ class History:
                         return turn
                     found = found or turn
         return found
+
+    def feedback(self, turn_id: str) -> list[dict[str, Any]]:
+        """What was said of the turn with ``turn_id``, oldest first: `feedback` records."""
+        found: list[dict[str, Any]] = []
+        for path in self._paths():
+            for _, line in lines_of(path, 0):
+                if line.startswith(FEEDBACK) and (said := _feedback_on(turn_id, line)):
+                    found.append(said)
+        return sorted(found, key=lambda said: int(said.get("at", 0)))
 
     def sessions(self) -> list[SessionSummary]:
         """The sessions there are, the one last active last."""
@@ -236,6 +246,14 @@ def _holder(owner: OwnerState) -> str:
     if owner.state != "foreign" or parsed is None or not parsed.is_of_this_host:
         return owner.state
     return "ended" if parsed.is_gone else "unknown"
+
+
+def _feedback_on(turn_id: str, line: bytes) -> dict[str, Any] | None:
+    try:
+        said = decode_record(line)
+    except WireError:
+        return None  # a torn line
+    return said if said.get("turn_id") == turn_id else None
 
 
 def _status_of(turn: JournalledTurn) -> str:
