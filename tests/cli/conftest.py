@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -60,7 +61,9 @@ def program(tmp_path) -> Callable[..., AbstractContextManager[subprocess.Popen[s
     @contextmanager
     def program(*words: str, **env: str) -> Iterator[subprocess.Popen[str]]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("TURNSPAN_", "OTEL_"))}
-        with subprocess.Popen(
+        # A shell starts what it puts in the background with SIGINT ignored, which is inherited.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        process = subprocess.Popen(
             [sys.executable, "-W", "error", "-m", "turnspan", *words],
             cwd=tmp_path,
             env=kept | {"NO_PROXY": "*", "no_proxy": "*"} | env,
@@ -68,7 +71,9 @@ def program(tmp_path) -> Callable[..., AbstractContextManager[subprocess.Popen[s
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-        ) as process:
+        )
+        signal.signal(signal.SIGINT, before)
+        with process:
             try:
                 yield process
             finally:
