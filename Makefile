@@ -92,7 +92,7 @@ $(addprefix test-,$(OTHERS)): test-%:
 .venv-lowest/.workshop: pyproject.toml
 	@sh tools/make-venv .venv-lowest
 	@.venv-lowest/bin/python -m pip install --quiet uv
-	@.venv-lowest/bin/uv pip compile --quiet --no-header --resolution lowest-direct --extra otlp \
+	@UV_SYSTEM_CERTS=true .venv-lowest/bin/uv pip compile --quiet --no-header --resolution lowest-direct --extra otlp \
 	  --python .venv-lowest/bin/python --output-file .venv-lowest/lowest.txt pyproject.toml
 	@cat .venv-lowest/lowest.txt
 	@.venv-lowest/bin/python -m pip install --quiet -r .venv-lowest/lowest.txt -e . --group test
