@@ -159,7 +159,7 @@ class Runtime:
             Options(
                 resource=self._resource,
                 policy=self._policy,
-                limits=Limits(max_bytes=self.settings.max_value_bytes),
+                limits=Limits(max_bytes=self.settings.max_value_bytes, media=self.settings.media),
                 max_turn_bytes=self.settings.max_turn_bytes,
                 orphans=self.settings.orphans == "turn",
                 baggage=_baggage(self.settings.baggage_keys),

@@ -12,6 +12,7 @@ import turnspan
 from turnspan.capture.conversation import Conversation
 from turnspan.capture.parts import looks_like_message, message_of
 from turnspan.capture.values import Limits
+from turnspan.exporters.memory import MemoryExporter
 
 
 def said(role: str, text: str) -> dict[str, object]:
@@ -279,3 +280,22 @@ def test_a_lone_surrogate_in_a_message_costs_no_turn(tape):
 
     assert tape.turn.messages[0].text == "a?"
     assert tape.turn.trace.trace_id == f"{1:032x}"
+
+
+def test_large_media_are_kept_whole_where_that_is_asked_for(tmp_path):
+    """The option reaches what reads the messages."""
+    memory = MemoryExporter()
+    turnspan.configure(exporters=[memory], directory=tmp_path / "journal", media=True)
+
+    @turnspan.agent
+    def look(messages):
+        return "seen"
+
+    image = {"type": "image", "base64": LARGE, "mime_type": "image/png"}
+    try:
+        look([{"role": "user", "content": [image]}])
+    finally:
+        turnspan.close()
+    (part,) = memory.turns[0].messages[0].parts
+
+    assert (part.type, part.fields["content"]) == ("blob", LARGE)

@@ -70,12 +70,6 @@ class Conversation:
                     self._hold(item, place)
         return [(place, place + 1)]
 
-    def said(self, role: str, text: str) -> Ranges:
-        """Add a plain text message."""
-        with self._lock:
-            place = self._add({"role": role, "parts": [{"type": "text", "content": text}]})
-        return [(place, place + 1)]
-
     def _place(self, message: object) -> int:
         place = self._places.get(id(message))
         if place is None:

@@ -235,7 +235,7 @@ def _json(value: object, limits: Limits) -> Any:
     return orjson.loads(to_json(value, limits).text)
 
 
-def _media(fields: Fields, _: Limits) -> Fields:
+def _media(fields: Fields, limits: Limits) -> Fields:
     kind = word_of(fields["type"]).removeprefix("input_").removesuffix("_url")
     places = ("source", f"{kind}_url", f"input_{kind}", kind)
     source = next((found for key in places if (found := as_fields(fields.get(key)))), fields)
@@ -243,7 +243,7 @@ def _media(fields: Fields, _: Limits) -> Fields:
     if where and not where.startswith("data:"):
         return {"type": "uri", "modality": kind, "uri": where}
     mime, data = _inline(source, where)
-    if len(data) <= MEDIA_BASE64_CHARS:
+    if limits.media or len(data) <= MEDIA_BASE64_CHARS:
         return {"type": "blob", "modality": kind, "content": data, "mime_type": mime}
     import hashlib  # here: large media are rare
 

@@ -35,6 +35,8 @@ class Limits:
     max_bytes: int = 2**20
     max_nodes: int = MAX_NODES
     max_depth: int = MAX_DEPTH
+    media: bool = False
+    """Whether media over 32 KiB of base64 is kept, too."""
 
 
 @dataclass(slots=True)
