@@ -5,7 +5,8 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from turnspan.capture.active import active
@@ -31,7 +32,17 @@ from turnspan.telemetry import detect_resource, span_source
 if TYPE_CHECKING:
     from turnspan.ports import Backlog
 
-__all__ = ["Runtime", "aflush", "close", "configure", "first_use", "flush", "health"]
+__all__ = [
+    "Maker",
+    "Runtime",
+    "aflush",
+    "close",
+    "configure",
+    "first_use",
+    "flush",
+    "health",
+    "stand_in",
+]
 
 
 class _Unsaid(str):
@@ -47,6 +58,10 @@ _current: Runtime | None = None
 _problem: str | None = None
 
 
+Maker = Callable[[Mapping[str, Any], Sequence["str | Exporter"] | None, Policy | None], "Runtime"]
+"""From options, exporters and policy as `configure` was given them to a runtime."""
+
+
 class Runtime:
     """What one `configure` built: journal or ring, spans, recorder, exporters, delivery."""
 
@@ -59,6 +74,7 @@ class Runtime:
         environ: Mapping[str, str] = os.environ,
         clock: Clock | None = None,
         ids: Ids | None = None,
+        ring: RingLog | None = None,
     ) -> None:
         self.settings = settings
         self.exporters: tuple[Exporter, ...] = tuple(exporters)
@@ -72,7 +88,7 @@ class Runtime:
         self._spans: SpanSource = span_source(settings, environ, ids=self._ids, otlp=otlp)
         names = [exporter.name for exporter in self._carriers]
         self.journal: Journal | None = _journal(settings, self._resource, names, self._clock)
-        self._ring = None if self.journal else RingLog(settings.ring_bytes, exporters=names)
+        self._ring = None if self.journal else ring or RingLog(settings.ring_bytes, exporters=names)
         self._build()
         if self.journal is not None and self._carriers and self.journal.adopt():
             self._start()
@@ -203,10 +219,30 @@ def configure(
         raise SettingsError(
             f"policy={policy!r} is not a Policy", fix="write policy=turnspan.Policy(content=False)"
         )
-    read = Settings.read(os.environ, given)
-    targets = read.exporters if exporters is None else exporters
-    built = build_all(targets, settings=read)
-    return _install(Runtime(read, built, policy=policy))
+    return _install(_make(given, exporters, policy))
+
+
+@contextmanager
+def stand_in(make: Maker) -> Iterator[None]:
+    """Let `configure` get its runtimes from ``make`` for a while, and begin unconfigured.
+
+    The runtime that was in force is neither closed nor asked meanwhile, and comes back
+    afterwards; the last one that ``make`` made is closed then.
+    """
+    global _make, _current, _problem  # there is one runtime a process
+    with _lock:
+        before = _make, _current, _problem
+        recorder = active.swap((None, True))
+        _make, _current, _problem = make, None, None
+    try:
+        yield
+    finally:
+        with _lock:
+            made = _current
+            _make, _current, _problem = before
+            active.swap(recorder)
+        if made is not None:
+            made.close(0.0)
 
 
 def first_use() -> None:
@@ -248,6 +284,17 @@ def close(timeout_s: float = 5.0) -> FlushReport:
 def health() -> Health:
     """How recording and delivery are doing; why recording is off, where it is."""
     return _current.health() if _current else Health(problem=_problem)
+
+
+def _from_environment(
+    given: Mapping[str, Any], exporters: Sequence[str | Exporter] | None, policy: Policy | None
+) -> Runtime:
+    read = Settings.read(os.environ, given)
+    targets = read.exporters if exporters is None else exporters
+    return Runtime(read, build_all(targets, settings=read), policy=policy)
+
+
+_make: Maker = _from_environment
 
 
 def _install(runtime: Runtime) -> Runtime:
