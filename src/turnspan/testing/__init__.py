@@ -1,4 +1,4 @@
-"""What tests stand on: turns captured and compared, turns to send, rules that exporters keep.
+"""What tests stand on: captured turns, made-up turns, rules that exporters keep.
 
 With pytest installed the fixture `turns` is there, see `docs/testing.md`. The rules themselves
 are in `turnspan.testing.exporter_rules`.

@@ -177,7 +177,8 @@ class CapturedTurns(Sequence[Turn]):
 
     def _listed(self, expected: str) -> str:
         shown = [*self.all, *self.open]
-        lines = [f"{expected}; there are {_turns(len(self))}{self._also_open()}"]
+        there = "there is" if len(self) == 1 else "there are"
+        lines = [f"{expected}; {there} {_turns(len(self))}{self._also_open()}"]
         lines += [f"  {_line(turn)}" for turn in shown[:_MAX_SHOWN]]
         if len(shown) > _MAX_SHOWN:
             lines.append(f"  … and {len(shown) - _MAX_SHOWN} more")

@@ -1,4 +1,4 @@
-"""`assert_turn`: what a test expects of one turn, and what it says when the turn is another."""
+"""`assert_turn`: what a test expects of a turn, and what it says of another one."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _content(name: str, wanted: Any, found: Content | None) -> Iterator[str]:
 
 
 def _error(wanted: Failure, found: Error | None) -> Iterator[str]:
-    told = f"{found.type}: {found.message}" if found else "none"
+    told = _because(found)[2:] or "none"
     if wanted is None or found is None:
         met = wanted is None and found is None
     elif isinstance(wanted, str):
@@ -109,7 +109,9 @@ def _errors(turn: Turn) -> Iterator[str]:
 
 
 def _because(error: Error | None) -> str:
-    return f": {error.type}: {error.message}" if error else ""
+    if error is None:
+        return ""
+    return f": {error.type}: {error.message}" if error.message else f": {error.type}"
 
 
 def _names(what: str, wanted: Names, found: Sequence[AbstractSet[str]]) -> Iterator[str]:

@@ -54,7 +54,7 @@ def value_of(content: Content | None) -> Any:
 
 
 def content_matches(expected: Any, content: Content | None) -> bool:
-    """Whether ``content`` is what was ``expected``; JSON may be expected as it was written, too."""
+    """Whether ``content`` is what was ``expected``; JSON may be written as it was, too."""
     if isinstance(expected, str | re.Pattern) and content is not None:
         return matches(expected, content.content)
     return matches(expected, value_of(content))

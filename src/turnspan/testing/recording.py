@@ -1,4 +1,4 @@
-"""Recording into memory for the length of a test, apart from what the application configured."""
+"""Recording into memory for a while, apart from what the application configured."""
 
 from __future__ import annotations
 
