@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,42 +11,10 @@ from turnspan.capture.options import Options
 from turnspan.capture.recorder import Recorder
 from turnspan.schema import Turn
 from turnspan.schema.wire import TURN, decode_record, decode_turn
+from turnspan.testing.repeatable import TICK_NS, CountedIds, TickingClock
+from turnspan.testing.turns import START_NS
 
-START_NS = 1_700_000_000_000_000_000
-TICK_NS = 1_000_000
-
-
-class TickingClock:
-    """Each look at the monotonic clock is a millisecond later than the one before."""
-
-    def __init__(self) -> None:
-        self.elapsed_ns = 0
-
-    def now_ns(self) -> int:
-        return START_NS + self.elapsed_ns
-
-    def monotonic_ns(self) -> int:
-        self.elapsed_ns += TICK_NS
-        return self.elapsed_ns
-
-    def advance(self, seconds: float) -> None:
-        self.elapsed_ns += int(seconds * 1e9)
-
-
-class CountedIds:
-    """1, 2, 3, …"""
-
-    def __init__(self) -> None:
-        self._turns, self._traces, self._spans = (itertools.count(1) for _ in range(3))
-
-    def turn_id(self) -> str:
-        return f"turn_{next(self._turns):012d}"
-
-    def trace_id(self) -> int:
-        return next(self._traces)
-
-    def span_id(self) -> int:
-        return next(self._spans)
+__all__ = ["START_NS", "TICK_NS", "CountedIds", "Log", "Span", "Spans", "Tape"]
 
 
 @dataclass
