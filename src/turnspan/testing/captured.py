@@ -112,10 +112,8 @@ class CapturedTurns(Sequence[Turn]):
             AssertionError: ``timeout_s`` have passed; it says what there was.
         """
         __tracebackhide__ = True
-        until_s = time.monotonic() + timeout_s
-        while not self._settled(count):
-            self._check_time(count, until_s, timeout_s)
-            time.sleep(_PAUSE_S)
+        for pause_s in self._unsettled(count, timeout_s):
+            time.sleep(pause_s)
         return self.all
 
     async def awaited(self, count: int = 1, *, timeout_s: float = 5.0) -> list[Turn]:
@@ -125,10 +123,8 @@ class CapturedTurns(Sequence[Turn]):
             AssertionError: ``timeout_s`` have passed; it says what there was.
         """
         __tracebackhide__ = True
-        until_s = time.monotonic() + timeout_s
-        while not self._settled(count):
-            self._check_time(count, until_s, timeout_s)
-            await asyncio.sleep(_PAUSE_S)
+        for pause_s in self._unsettled(count, timeout_s):
+            await asyncio.sleep(pause_s)
         return self.all
 
     def clear(self) -> None:
@@ -164,13 +160,15 @@ class CapturedTurns(Sequence[Turn]):
         known = {"status": "open", "ended_at": record["started_at"], "steps": steps}
         return turn_of({**record, **known})
 
-    def _settled(self, count: int) -> bool:
-        return len(self) >= count and not self.open
-
-    def _check_time(self, count: int, until_s: float, timeout_s: float) -> None:
+    def _unsettled(self, count: int, timeout_s: float) -> Iterator[float]:
+        """A pause to make, again and again until ``count`` turns have ended and none is open."""
         __tracebackhide__ = True
-        if time.monotonic() >= until_s:
-            raise AssertionError(self._listed(f"waited {timeout_s:g} s for {_turns(count)} to end"))
+        until_s = time.monotonic() + timeout_s
+        while len(self) < count or self.open:
+            if time.monotonic() >= until_s:
+                waited = f"waited {timeout_s:g} s for {_turns(count)} to end"
+                raise AssertionError(self._listed(waited))
+            yield _PAUSE_S
 
     def _also_open(self) -> str:
         return f", {len(still)} still open" if (still := self.open) else ""
