@@ -318,8 +318,9 @@ class Worker:
             done = next(i for i, turn in enumerate(batch) if turn.raw in waiting)
             self._ahead = {turn.raw for turn in batch[done:] if turn.raw not in waiting}
         if done:
-            self._backlog.commit(done)
-            self._tally.committed(batch[:done])
+            with self._settled:  # a flush that begins between the two would count one twice
+                self._backlog.commit(done)
+                self._tally.committed(batch[:done])
         cause = outcome.cause or ("dead letters cannot be written" if unburied else "")
         return Outcome({}, None, unsent, cause, outcome.status, outcome.retry_after_s)
 
