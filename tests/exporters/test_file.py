@@ -312,7 +312,7 @@ def test_an_exporter_learns_what_others_wrote_meanwhile(path):
 
 
 WRITER = """
-import sys
+import sys, time
 from turnspan.exporters.file import FileExporter
 from turnspan.testing import raw_turn
 
@@ -325,6 +325,7 @@ for index in range(first, last + 1, 5):
     outcome = exporter.export(batch, timeout_s=30.0)
     assert not outcome.unsent and not outcome.refused, outcome
     print(index, flush=True)
+    time.sleep(0.001)  # on a busy machine one would be done before the other begins
 """
 
 
