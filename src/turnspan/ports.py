@@ -118,6 +118,20 @@ class SpanSource(Protocol):
         """
         ...
 
+    @property
+    def is_live(self) -> bool:
+        """Does the application's own provider make the spans of a turn that begins now?"""
+        ...
+
+    def leave_out(self, span: OpenSpan, /, *, keeps_notes: bool) -> None:
+        """Take ``span``, of a turn that is just beginning, out of its trace.
+
+        What other code makes below it, here or in another process, is then not sampled.
+        Without ``keeps_notes`` it is not recording either. A live span is the application's,
+        and stays as it is.
+        """
+        ...
+
 
 class JournalledTurn:
     """An ended turn as the journal holds it."""

@@ -13,6 +13,7 @@ from turnspan.capture.context import current_draft
 from turnspan.capture.options import Options
 from turnspan.capture.policy import Policy
 from turnspan.capture.recorder import Recorder
+from turnspan.capture.sampling import recorder_of
 from turnspan.capture.values import Limits
 from turnspan.clock import SystemClock
 from turnspan.delivery.dead import DeadLetters
@@ -126,6 +127,7 @@ class Runtime:
             recorded=self.recorder.recorded,
             journalled=counts.journalled if counts else 0,
             dropped=dropped,
+            sampled_out=self.recorder.sampled_out,
         )
 
     def _rest(self) -> None:
@@ -151,7 +153,7 @@ class Runtime:
             dead=DeadLetters(self.journal.directory.path) if self.journal else None,
             durable=self.journal is not None,
         )
-        self.recorder: Recorder = Recorder(
+        self.recorder: Recorder = recorder_of(
             _Tee(log, self._observers) if self._observers else log,
             self._spans,
             self._clock,
@@ -162,6 +164,8 @@ class Runtime:
                 limits=Limits(max_bytes=self.settings.max_value_bytes, media=self.settings.media),
                 max_turn_bytes=self.settings.max_turn_bytes,
                 orphans=self.settings.orphans == "turn",
+                sample=self.settings.sample,
+                keep_errors=self.settings.keep_errors,
                 baggage=_baggage(self.settings.baggage_keys),
                 on_first=self._start,
             ),

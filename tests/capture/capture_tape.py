@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from turnspan.capture.options import Options
-from turnspan.capture.recorder import Recorder
+from turnspan.capture.sampling import recorder_of
 from turnspan.schema import Turn
 from turnspan.schema.wire import TURN, decode_record, decode_turn
 
@@ -64,9 +64,12 @@ class Span:
 class Spans:
     """Hands out identities and remembers which are open."""
 
+    is_live = False
+
     def __init__(self, ids: CountedIds) -> None:
         self._ids = ids
         self.open: list[Span] = []
+        self.left_out: list[bool] = []
 
     def start(self, kind, name, started_ns, parent, session_id, user_id, agent, activate, /):
         trace_id = parent.trace_id if parent else self._ids.trace_id()
@@ -77,6 +80,10 @@ class Spans:
     def end(self, span: Span, fields: Mapping[str, Any], /) -> None:
         assert fields["ended_at"]
         self.open.remove(span)
+
+    def leave_out(self, span: Span, /, *, keeps_notes: bool) -> None:
+        assert span in self.open
+        self.left_out.append(keeps_notes)
 
 
 class Log:
@@ -106,7 +113,7 @@ class Tape:
         ids = CountedIds()
         self.log = log or Log()
         self.spans = spans or Spans(ids)
-        self.recorder = Recorder(
+        self.recorder = recorder_of(
             self.log,
             self.spans,
             self.clock,

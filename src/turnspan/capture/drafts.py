@@ -46,6 +46,7 @@ class Draft:
 
     # Defaults live on the class: a store for each would cost the caller half a microsecond.
     ended: bool = False
+    left_out: bool = False  # by sampling: nothing is recorded, here and inside
     token: Token[Draft | None] | None = None
 
     turn: TurnDraft
@@ -107,6 +108,7 @@ class TurnDraft(Draft):
     usage: Fields | None = None  # summed over the model steps
     steps_journalled: int = 0
     messages_journalled: int = 0
+    withheld: bool = False  # by sampling: recorded, and written only if it is to be kept
     has_more: bool = False  # something beside steps stands on the draft and not yet in its fields
     read_state: Callable[[], Any] | None = None
     cuts: list[Fields] | None = None

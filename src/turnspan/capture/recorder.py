@@ -64,6 +64,7 @@ class Recorder:
         self.lost: int = 0
         self.failures: int = 0
         self.late_steps: int = 0
+        self.sampled_out: int = 0
 
     def enter(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Draft | None:
         """Open what a call of ``call`` is: a turn, a step, or nothing. Never raises."""

@@ -62,6 +62,8 @@ class Health:
     unsent: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
     """By reason."""
+    sampled_out: int = 0
+    """Turns that ended and were left out by `sample`: nobody lost them."""
     oldest_unsent_age_s: float | None = None
     exporters: Mapping[str, ExporterHealth] = field(default_factory=dict)
     problem: str | None = None
@@ -75,6 +77,7 @@ class Health:
         recorded: int,
         journalled: int,
         dropped: Mapping[str, int],
+        sampled_out: int = 0,
     ) -> Health:
         """Counts of capture and journal with those of ``exporters`` summed up."""
         each = tuple(exporters.values())
@@ -86,6 +89,7 @@ class Health:
             refused=sum(one.refused for one in each),
             unsent=sum(one.unsent for one in each),
             dropped=dropped,
+            sampled_out=sampled_out,
             oldest_unsent_age_s=max(ages, default=None),
             exporters=exporters,
         )

@@ -146,6 +146,14 @@ class LiveSpans:
         except Exception as exc:  # noqa: BLE001  # border: foreign span processors
             say("live-end", "a span could not be ended", error=exc)
 
+    @property
+    def is_live(self) -> bool:
+        """Always."""
+        return True
+
+    def leave_out(self, span: OpenSpan, /, *, keeps_notes: bool) -> None:
+        """Do nothing: which spans go out, the application's sampler has decided."""
+
     def _facts(self, span: LiveSpan, fields: Fields) -> SpanFacts:
         try:
             return _facts_of(span, fields, content=self._content)

@@ -67,3 +67,11 @@ class OffSpans:
 
     def end(self, span: OpenSpan, fields: Mapping[str, Any], /) -> None:
         """Do nothing."""
+
+    @property
+    def is_live(self) -> bool:
+        """Never."""
+        return False
+
+    def leave_out(self, span: OpenSpan, /, *, keeps_notes: bool) -> None:
+        """Do nothing: it is in no trace."""
