@@ -81,6 +81,9 @@ class Spans:
         assert fields["ended_at"]
         self.open.remove(span)
 
+    def note_feedback(self, feedback: Mapping[str, Any], /) -> str:
+        return "own"
+
     def leave_out(self, span: Span, /, *, keeps_notes: bool) -> None:
         assert span in self.open
         self.left_out.append(keeps_notes)

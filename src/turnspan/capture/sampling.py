@@ -57,7 +57,6 @@ class SampledRecorder(Recorder):
         self, log: TurnLog, spans: SpanSource, clock: Clock, ids: Ids, options: Options
     ) -> None:
         super().__init__(log, spans, clock, ids, options)
-        self._spans = spans
         self._share = options.sample
         self._keeps_errors = options.keep_errors
 

@@ -64,6 +64,10 @@ class AutoSpans:
         """Is there a global provider by now?"""
         return _has_provider()
 
+    def note_feedback(self, feedback: Mapping[str, Any], /) -> str:
+        """Emit its event where there is a global logger provider."""
+        return self._live.note_feedback(feedback)
+
     def leave_out(self, span: OpenSpan, /, *, keeps_notes: bool) -> None:
         """Take a span of our own out of its trace."""
         self._own.leave_out(span, keeps_notes=keeps_notes)

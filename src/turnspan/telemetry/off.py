@@ -73,5 +73,9 @@ class OffSpans:
         """Never."""
         return False
 
+    def note_feedback(self, feedback: Mapping[str, Any], /) -> str:
+        """Do nothing: OpenTelemetry is not to hear of it."""
+        return "off"
+
     def leave_out(self, span: OpenSpan, /, *, keeps_notes: bool) -> None:
         """Do nothing: it is in no trace."""

@@ -80,6 +80,10 @@ class OwnSpans:
         """Never."""
         return False
 
+    def note_feedback(self, feedback: Mapping[str, Any], /) -> str:
+        """Do nothing: an `otlp+…` exporter tells of it."""
+        return "own"
+
     def leave_out(self, span: OpenSpan, /, *, keeps_notes: bool) -> None:
         """Clear its sampled flag; with ``keeps_notes`` it is what samplers call record-only."""
         if type(span) is LightSpan:

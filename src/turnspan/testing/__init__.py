@@ -10,14 +10,31 @@ from turnspan.lazy import lazy_names
 
 if TYPE_CHECKING:
     from turnspan.testing.exporter_rules import ExporterMaker
-    from turnspan.testing.turns import make_step, make_turn, raw_turn, sample_turns
+    from turnspan.testing.turns import (
+        make_feedback,
+        make_step,
+        make_turn,
+        raw_feedback,
+        raw_turn,
+        sample_turns,
+    )
 
-__all__ = ["ExporterMaker", "make_step", "make_turn", "raw_turn", "sample_turns"]
+__all__ = [
+    "ExporterMaker",
+    "make_feedback",
+    "make_step",
+    "make_turn",
+    "raw_feedback",
+    "raw_turn",
+    "sample_turns",
+]
 
 _HOMES = {
     "ExporterMaker": "turnspan.testing.exporter_rules",
+    "make_feedback": "turnspan.testing.turns",
     "make_step": "turnspan.testing.turns",
     "make_turn": "turnspan.testing.turns",
+    "raw_feedback": "turnspan.testing.turns",
     "raw_turn": "turnspan.testing.turns",
     "sample_turns": "turnspan.testing.turns",
 }
