@@ -47,14 +47,18 @@ def purge(
     dead = sorted(directory.dead.glob("*/*.ndjson"))
     for path in dead:
         erased |= _erase(path, _dead_in, is_wanted)
-    _erase_rest(segments, dead, erased, session_id)
+    _erase_rest(segments, dead, erased, session_id, before_ns)
     return len(erased)
 
 
 def _erase_rest(
-    segments: list[Path], dead: list[Path], turn_ids: set[str], session_id: str | None
+    segments: list[Path],
+    dead: list[Path],
+    turn_ids: set[str],
+    session_id: str | None,
+    before_ns: int | None,
 ) -> None:
-    """Erase openings, steps and feedback of the turns that went, or given in the session."""
+    """Erase openings, steps and feedback of the turns that went, and feedback given with them."""
     gone = set(turn_ids)
 
     def is_wanted(each: dict[str, Any]) -> bool:
@@ -63,10 +67,15 @@ def _erase_rest(
 
     for path in segments:
         gone.update(_erase(path, _open_in, is_wanted))
+
+    def is_part(each: dict[str, Any]) -> bool:
+        is_old = before_ns is not None and each.get("at", before_ns) < before_ns
+        return is_old or is_wanted(each)
+
     for path in segments:
-        _erase(path, _part_in, is_wanted)
+        _erase(path, _part_in, is_part)
     for path in dead:
-        _erase(path, _dead_feedback_in, is_wanted)
+        _erase(path, _dead_feedback_in, is_part)
 
 
 def _erase(

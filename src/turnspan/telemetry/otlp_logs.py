@@ -22,7 +22,8 @@ def feedback_request(
 ) -> bytes:
     """An `ExportLogsServiceRequest` with one event, about ``feedback``.
 
-    It stands on the span of ``turn``. ``feedback`` is a decoded line. Requests set one behind the other parse as one.
+    It stands on the span of ``turn``. ``feedback`` is a decoded line. Requests set one behind
+    the other parse as one.
 
     Raises:
         KeyError, TypeError, ValueError, AttributeError, OverflowError: it is no feedback.
