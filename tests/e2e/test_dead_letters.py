@@ -1,7 +1,5 @@
 """A turn its destination refuses is put aside, can be looked at, and sent again."""
 
-
-
 import turnspan
 from turnspan.delivery.health import FlushReport
 
