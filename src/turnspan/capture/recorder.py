@@ -365,15 +365,8 @@ class Recorder:
 
     def _journal_steps(self, turn: TurnDraft) -> None:
         """Write what a long turn has done so far, should it be cut off."""
-        messages = turn.conversation.messages if turn.conversation is not None else []
-        for fields in turn.steps[turn.steps_journalled :]:
-            record: Fields = {"record": "step", "turn_id": turn.id}
-            if len(messages) > turn.messages_journalled:
-                record["messages_from"] = turn.messages_journalled
-                record["messages"] = messages[turn.messages_journalled :]
-                turn.messages_journalled = len(messages)
-            self._append(line_of({**record, "step": fields}))
-        turn.steps_journalled = len(turn.steps)
+        for record in turn.new_step_records():
+            self._append(line_of(record))
 
     def _close_turn(self, turn: TurnDraft, fields: Fields) -> None:
         if turn.steps:

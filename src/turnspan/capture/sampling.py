@@ -53,6 +53,8 @@ class SampledRecorder(Recorder):
     application's and go out all the same.
     """
 
+    sampled_out: int
+
     def __init__(
         self, log: TurnLog, spans: SpanSource, clock: Clock, ids: Ids, options: Options
     ) -> None:
@@ -140,7 +142,7 @@ class SampledRecorder(Recorder):
             turn.left_out = True
 
     def _journal_steps(self, turn: TurnDraft) -> None:
-        if not turn.withheld:
+        if not (turn.left_out or turn.withheld):
             super()._journal_steps(turn)
 
     def _close_turn(self, turn: TurnDraft, fields: Fields) -> None:

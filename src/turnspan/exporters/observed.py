@@ -21,7 +21,10 @@ class ObservedLog:
             TURN: tuple(observers),
             FEEDBACK: tuple(filter(takes_feedback, observers)),
         }
-        self.next_number = log.next_number
+
+    def next_number(self, session_id: str, /) -> int:
+        """The number of the next turn of ``session_id``."""
+        return self._log.next_number(session_id)
 
     def append(self, line: bytes, /) -> None:
         """Keep ``line``, and show it to those that want its kind."""
