@@ -14,18 +14,19 @@ from turnspan.capture.context import current_draft
 from turnspan.capture.options import Options
 from turnspan.capture.policy import Policy
 from turnspan.capture.recorder import Recorder
+from turnspan.capture.sampling import recorder_of
 from turnspan.capture.values import Limits
 from turnspan.clock import SystemClock
 from turnspan.delivery.dead import DeadLetters
 from turnspan.delivery.delivery import Delivery
 from turnspan.delivery.health import FlushReport, Health
 from turnspan.errors import SettingsError
+from turnspan.exporters.observed import ObservedLog
 from turnspan.exporters.registry import build_all
 from turnspan.journal import Directory, Journal, RingLog
 from turnspan.notices import say
-from turnspan.ports import Clock, Exporter, Ids, JournalledTurn, Observer, SpanSource, TurnLog
+from turnspan.ports import Clock, Exporter, Ids, Observer, SpanSource, takes_feedback
 from turnspan.schema import RandomIds
-from turnspan.schema.wire import TURN
 from turnspan.settings import Settings
 from turnspan.telemetry import detect_resource, span_source
 
@@ -142,6 +143,8 @@ class Runtime:
             recorded=self.recorder.recorded,
             journalled=counts.journalled if counts else 0,
             dropped=dropped,
+            sampled_out=self.recorder.sampled_out,
+            feedback=self.recorder.noted,
         )
 
     def _rest(self) -> None:
@@ -159,16 +162,19 @@ class Runtime:
     def _build(self) -> None:
         log = self.journal.log if self.journal else self._ring
         assert log is not None  # noqa: S101  # one of the two is there
-        backlog: Callable[[str], Backlog] = (self.journal or self._ring).backlog  # type: ignore[union-attr]
+        backlog: Callable[..., Backlog] = (self.journal or self._ring).backlog  # type: ignore[union-attr]
         self.delivery: Delivery = Delivery(
-            [(exporter, backlog(exporter.name)) for exporter in self._carriers],
+            [
+                (exporter, backlog(exporter.name, feedback=takes_feedback(exporter)))
+                for exporter in self._carriers
+            ],
             settings=self.settings,
             clock=self._clock,
             dead=DeadLetters(self.journal.directory.path) if self.journal else None,
             durable=self.journal is not None,
         )
-        self.recorder: Recorder = Recorder(
-            _Tee(log, self._observers) if self._observers else log,
+        self.recorder: Recorder = recorder_of(
+            ObservedLog(log, self._observers) if self._observers else log,
             self._spans,
             self._clock,
             self._ids,
@@ -178,6 +184,8 @@ class Runtime:
                 limits=Limits(max_bytes=self.settings.max_value_bytes, media=self.settings.media),
                 max_turn_bytes=self.settings.max_turn_bytes,
                 orphans=self.settings.orphans == "turn",
+                sample=self.settings.sample,
+                keep_errors=self.settings.keep_errors,
                 baggage=_baggage(self.settings.baggage_keys),
                 on_first=self._start,
             ),
@@ -360,26 +368,6 @@ def _baggage(keys: Sequence[str]) -> Callable[[], Mapping[str, str]] | None:
         return {key: str(there[key]) for key in keys if key in there}
 
     return read
-
-
-class _Tee:
-    """A log that also shows each ended turn to the exporters in this process."""
-
-    def __init__(self, log: TurnLog, observers: Sequence[Observer]) -> None:
-        self._log = log
-        self._observers = tuple(observers)
-        self.next_number = log.next_number
-
-    def append(self, line: bytes, /) -> None:
-        """Keep ``line``, and show it where it is a turn."""
-        self._log.append(line)
-        if line.startswith(TURN):
-            turn = JournalledTurn(line)
-            for observer in self._observers:
-                try:
-                    observer.observe(turn)
-                except Exception as exc:  # noqa: BLE001  # a border: foreign exporters
-                    say("observer", "an exporter in this process failed: %s", exc, error=exc)
 
 
 def _close_at_exit() -> None:

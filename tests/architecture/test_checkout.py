@@ -74,7 +74,12 @@ def test_the_generated_pages_are_current(house):
     pages = runpy.run_path(str(house.root / "docs" / "generate.py"))["pages"]()
     stale = [path.name for path, text in pages.items() if path.read_text("utf-8") != text]
 
-    assert sorted(path.name for path in pages) == ["cli.md", "settings.md", "turn.schema.json"]
+    assert sorted(path.name for path in pages) == [
+        "cli.md",
+        "feedback.schema.json",
+        "settings.md",
+        "turn.schema.json",
+    ]
     assert stale == []
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from turnspan.capture.options import Options
-from turnspan.capture.recorder import Recorder
+from turnspan.capture.sampling import recorder_of
 from turnspan.schema import Turn
 from turnspan.schema.wire import TURN, decode_record, decode_turn
 from turnspan.testing.repeatable import TICK_NS, CountedIds, TickingClock
@@ -31,9 +31,12 @@ class Span:
 class Spans:
     """Hands out identities and remembers which are open."""
 
+    is_live = False
+
     def __init__(self, ids: CountedIds) -> None:
         self._ids = ids
         self.open: list[Span] = []
+        self.left_out: list[bool] = []
 
     def start(self, kind, name, started_ns, parent, session_id, user_id, agent, activate, /):
         trace_id = parent.trace_id if parent else self._ids.trace_id()
@@ -44,6 +47,13 @@ class Spans:
     def end(self, span: Span, fields: Mapping[str, Any], /) -> None:
         assert fields["ended_at"]
         self.open.remove(span)
+
+    def note_feedback(self, feedback: Mapping[str, Any], /) -> str:
+        return "own"
+
+    def leave_out(self, span: Span, /, *, keeps_notes: bool) -> None:
+        assert span in self.open
+        self.left_out.append(keeps_notes)
 
 
 class Log:
@@ -73,7 +83,7 @@ class Tape:
         ids = CountedIds()
         self.log = log or Log()
         self.spans = spans or Spans(ids)
-        self.recorder = Recorder(
+        self.recorder = recorder_of(
             self.log,
             self.spans,
             self.clock,

@@ -104,7 +104,7 @@ def test_a_line_that_is_no_turn_is_refused_and_the_rest_written(path):
 
     outcome = send(FileExporter(path), [*map(JournalledTurn, bad), two, good])
 
-    assert outcome == Outcome(refused=dict.fromkeys(range(6), "the line holds no turn"))
+    assert outcome == Outcome(refused=dict.fromkeys(range(6), "neither turn nor feedback"))
     assert lines(path) == [good.raw]
 
 

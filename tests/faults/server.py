@@ -26,7 +26,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-ID = re.compile(rb'^\{"record":"turn","id":"([^"]+)"')
+ID = re.compile(rb'^\{"record":"(?:turn|feedback)","id":"([^"]+)"')
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from turnspan.testing.exporter_rules import ExporterMaker
     from turnspan.testing.recording import recording
     from turnspan.testing.repeatable import CountedIds, TickingClock
-    from turnspan.testing.turns import make_step, make_turn, raw_turn, sample_turns
+    from turnspan.testing.turns import (
+        make_feedback,
+        make_step,
+        make_turn,
+        raw_feedback,
+        raw_turn,
+        sample_turns,
+    )
 
 __all__ = [
     "VOLATILE",
@@ -32,8 +39,10 @@ __all__ = [
     "call",
     "comparable",
     "in_any_order",
+    "make_feedback",
     "make_step",
     "make_turn",
+    "raw_feedback",
     "raw_turn",
     "recording",
     "sample_turns",
@@ -52,8 +61,10 @@ _HOMES = {
     "call": "turnspan.testing.calls",
     "comparable": "turnspan.testing.comparison",
     "in_any_order": "turnspan.testing.calls",
+    "make_feedback": "turnspan.testing.turns",
     "make_step": "turnspan.testing.turns",
     "make_turn": "turnspan.testing.turns",
+    "raw_feedback": "turnspan.testing.turns",
     "raw_turn": "turnspan.testing.turns",
     "recording": "turnspan.testing.recording",
     "sample_turns": "turnspan.testing.turns",
