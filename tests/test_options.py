@@ -181,6 +181,29 @@ def what_becomes_of_a_tool_outside_a_turn(stage):
     return len(stage.memory.turns)
 
 
+@effect("sample", 0.0)
+def whether_a_turn_is_recorded_at_all(stage):
+    """None is, where no session is to be."""
+    stage.record()
+    stage.ask("hello")
+    return len(stage.memory.turns)
+
+
+@effect("keep_errors", True)
+def whether_a_failing_turn_outside_the_sample_is_kept(stage):
+    """It is, and a turn that went well is not."""
+    stage.record(sample=0.0)
+
+    @turnspan.agent
+    def failing():
+        raise ValueError("no")
+
+    stage.ask("hello")
+    with pytest.raises(ValueError):
+        failing()
+    return [turn.status for turn in stage.memory.turns]
+
+
 @effect("baggage_keys", ("tenant",))
 def what_baggage_is_kept(stage):
     """In the metadata of turns."""
