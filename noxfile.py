@@ -45,7 +45,8 @@ def lowest(session: nox.Session) -> None:
     """
     _install_pip(session)
     session.install("uv")
-    resolved = str(Path(session.create_tmp()) / "lowest.txt")
+    # Not `create_tmp`: it would have the tests' own folders stand inside this checkout.
+    resolved = str(Path(session.virtualenv.location) / "lowest.txt")
     session.run(
         *("uv", "pip", "compile", "--quiet", "--no-header", "--resolution", "lowest-direct"),
         *("--extra", "otlp", "--python", "python", "--output-file", resolved, "pyproject.toml"),
