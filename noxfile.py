@@ -54,7 +54,7 @@ def lowest(session: nox.Session) -> None:
     )
     session.log(Path(resolved).read_text(encoding="utf-8"))
     session.install("-r", resolved, "-e", ".", *TESTS)
-    session.run("python", "-m", "pytest", "-q", "tests", *session.posargs)
+    session.run("python", "-m", "pytest", "-q", *(session.posargs or ["tests"]))
 
 
 def _install_pip(session: nox.Session) -> None:
