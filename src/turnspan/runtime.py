@@ -64,7 +64,7 @@ class Runtime:
         self.exporters: tuple[Exporter, ...] = tuple(exporters)
         self._clock = clock or SystemClock()
         self._ids = ids or RandomIds()
-        self._policy = policy or Policy(content=settings.content)
+        self._policy = policy or Policy.of(settings)
         self._observers = [one for one in self.exporters if isinstance(one, Observer)]
         self._carriers = [one for one in self.exporters if not isinstance(one, Observer)]
         self._resource = detect_resource(settings, environ)
@@ -121,6 +121,8 @@ class Runtime:
             dropped["capture"] = self.recorder.failures
         if self.recorder.late_steps:
             dropped["late_step"] = self.recorder.late_steps
+        if self.recorder.redaction is not None and self.recorder.redaction.withheld:
+            dropped["withheld"] = self.recorder.redaction.withheld
         return Health.gathered(
             self.delivery.health(),
             recorded=self.recorder.recorded,
@@ -199,11 +201,8 @@ def configure(
         given["service_name"] = service_name
     if not isinstance(spans, _Unsaid):
         given["spans"] = spans
-    if policy is not None and not isinstance(policy, Policy):
-        raise SettingsError(
-            f"policy={policy!r} is not a Policy", fix="write policy=turnspan.Policy(content=False)"
-        )
     read = Settings.read(os.environ, given)
+    policy = _policy(policy, given) or Policy.of(read)
     targets = read.exporters if exporters is None else exporters
     built = build_all(targets, settings=read)
     return _install(Runtime(read, built, policy=policy))
@@ -258,6 +257,22 @@ def _install(runtime: Runtime) -> Runtime:
     if before is not None:
         before.close(before.settings.exit_s)
     return runtime
+
+
+def _policy(policy: object, given: Mapping[str, Any]) -> Policy | None:
+    """The policy that was given, if it is one and the only one."""
+    if policy is None:
+        return None
+    if not isinstance(policy, Policy):
+        raise SettingsError(
+            f"policy={policy!r} is not a Policy", fix="write policy=turnspan.Policy(content=False)"
+        )
+    if twice := [name for name in ("content", "hide", "redact") if name in given]:
+        raise SettingsError(
+            f"policy= and {twice[0]}= both say what may be recorded",
+            fix=f"leave out {twice[0]}=, and write it into the policy",
+        )
+    return policy
 
 
 def _seconds(timeout_s: float) -> float:
