@@ -21,7 +21,7 @@ from turnspan.delivery.health import FlushReport, Health
 from turnspan.errors import SettingsError
 from turnspan.exporters.registry import build_all
 from turnspan.journal import Directory, Journal, RingLog
-from turnspan.notices import say
+from turnspan.notices import hide_with, say
 from turnspan.ports import Clock, Exporter, Ids, JournalledTurn, Observer, SpanSource, TurnLog
 from turnspan.schema import RandomIds
 from turnspan.schema.wire import TURN
@@ -254,6 +254,8 @@ def _install(runtime: Runtime) -> Runtime:
     with _lock:
         before, _current, _problem = _current, runtime, None
         active.use(None if runtime.settings.disabled else runtime.recorder)
+    redaction = runtime.recorder.redaction
+    hide_with(None if redaction is None else redaction.told)
     if before is not None:
         before.close(before.settings.exit_s)
     return runtime

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from traceback import format_exception
 from typing import Any, Final
 
 import orjson
@@ -12,6 +13,7 @@ from turnspan.capture.failures import is_anothers
 from turnspan.capture.hidden import HIDDEN, Paths, Place
 from turnspan.capture.patterns import searches
 from turnspan.capture.policy import Level, Policy, Redactor
+from turnspan.capture.stored import type_name
 from turnspan.notices import say
 
 __all__ = ["WITHHELD", "Notes", "Redaction", "stricter"]
@@ -82,6 +84,16 @@ class Redaction:
         for search in self._searches:
             text = search(text)
         return text
+
+    def told(self, said: str, error: BaseException | None) -> str:
+        """A line of our log about ``error``, whose message and code may hold what is hidden."""
+        said = self.line(said)
+        if error is None:
+            return said
+        if self.levels["error_message"] != "on" or self.levels["stacktrace"] != "on":
+            return f"{said} ({type_name(type(error))})"
+        trace = "".join(format_exception(error)).rstrip()
+        return f"{said}\n{self.text(trace, frozenset(), 'log', Notes())}"
 
     def identifier(self, said: str | None, name: str) -> str | None:
         """The id ``name``, where it is no secret; else what still tells one from another."""
