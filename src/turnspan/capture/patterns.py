@@ -53,11 +53,16 @@ _SCHEME: Final = re.compile(r"(bearer|basic)[ :]{1,3}\Z", re.IGNORECASE)
 _DOMAIN: Final = re.compile(r"@[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)++")
 _LOCAL: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._%+-'"
 _CARDS: Final = re.compile(r"(?<![0-9])[0-9]++(?:[ -][0-9]++)*+")
+_ROW: Final = "0123456789 -"
+_ROW_ON: Final = re.compile(r"[0-9 -]++")
+CARD_GROUP: Final = b"1111"  # four digits together: every card's number is printed in such groups
+MAX_BEFORE: Final = 8  # characters of a row that may stand before its first such group
 _ISSUED: Final = re.compile(
     r"4(?:[0-9]{12}|[0-9]{15}|[0-9]{18})|(?:5[1-5][0-9]{2}|2[2-7][0-9]{2})[0-9]{12}|3[47][0-9]{13}"
     r"|3(?:0[0-5]|[689][0-9])[0-9]{11,16}|35[0-9]{14}|(?:6011|65[0-9]{2}|64[4-9][0-9]|62[0-9]{2})"
     r"[0-9]{12,15}|(?:50|5[6-9]|6[0-9])[0-9]{11,17}"
 )
+_DOUBLED: Final = str.maketrans("0123456789", "0246813579")  # twice a digit, and its digits' sum
 _PEM: Final = re.compile(r"-----BEGIN [A-Z0-9 ]{0,64}PRIVATE KEY(?: BLOCK)?-----")
 _PEM_END: Final = "-----END "
 
@@ -161,10 +166,25 @@ def _without_emails(text: str) -> str:
 def _without_cards(text: str) -> str:
     if len(text) < MIN_CARD:
         return text
-    digits = text.encode("ascii", "replace").translate(_NUMBERS, b" -")
-    if b"1" * MIN_CARD not in digits:
-        return text
-    return _CARDS.sub(_without_card, text)
+    digits = text.encode("ascii", "replace").translate(_NUMBERS)
+    kept: list[str] = []
+    done, at = 0, digits.find(CARD_GROUP)
+    while at >= 0:
+        before = text[max(done, at - MAX_BEFORE) : at]
+        start = at - (len(before) - len(before.rstrip(_ROW)))
+        end = _row_end(text, at)
+        row = text[start:end]
+        if (shown := _CARDS.sub(_without_card, row)) != row:
+            kept += (text[done:start], shown)
+            done = end
+        at = digits.find(CARD_GROUP, end)
+    return "".join((*kept, text[done:])) if kept else text
+
+
+def _row_end(text: str, at: int) -> int:
+    """Where the digits, spaces and dashes from ``at`` on end."""
+    found = _ROW_ON.match(text, at)
+    return at if found is None else found.end()
 
 
 def _without_card(found: re.Match[str]) -> str:
@@ -188,15 +208,14 @@ def _card_end(groups: Sequence[str], at: int) -> int | None:
         digits += groups[place]
         if len(digits) > MAX_CARD:
             break
-        if _ISSUED.fullmatch(digits) and _luhn(digits):
+        if len(digits) >= MIN_CARD and _ISSUED.fullmatch(digits) and _luhn(digits):
             ends = place + 1
     return ends
 
 
 def _luhn(digits: str) -> bool:
-    odd, even = digits[-1::-2], digits[-2::-2]
-    doubled = sum(2 * int(digit) - 9 * (digit > "4") for digit in even)
-    return (sum(map(int, odd)) + doubled) % 10 == 0
+    doubled = digits[-2::-2].translate(_DOUBLED)
+    return (sum(map(int, digits[-1::-2])) + sum(map(int, doubled))) % 10 == 0
 
 
 def _without_private_keys(text: str) -> str:

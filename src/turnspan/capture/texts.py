@@ -21,7 +21,7 @@ def cut_text(text: str, max_bytes: int, *, words: bool = False) -> tuple[str, in
         return text, None
     if len(text) <= max_bytes and utf8_bytes(text) <= max_bytes:
         return text, None
-    kept = text[:max_bytes].encode("utf-8", "replace")[:max_bytes].decode("utf-8", "ignore")
+    kept = text[:max_bytes] if text.isascii() else _fitting(text, max_bytes)
     return _whole_words(kept) if words else kept, _size(text, max_bytes)
 
 
@@ -43,6 +43,19 @@ def encodable(text: str) -> str:
 def utf8_bytes(text: str) -> int:
     """How many bytes ``text`` is in UTF-8."""
     return len(text.encode("utf-8", "surrogatepass"))
+
+
+def _fitting(text: str, max_bytes: int) -> str:
+    """As much of ``text`` as fits; what is left out is not looked at."""
+    end, left = 0, max_bytes
+    while left >= 4:
+        step = left // 4  # fits whatever its characters are
+        left -= utf8_bytes(text[end : end + step])
+        end += step
+    while end < len(text) and (size := utf8_bytes(text[end])) <= left:
+        left -= size
+        end += 1
+    return text[:end]
 
 
 def _whole_words(kept: str) -> str:
