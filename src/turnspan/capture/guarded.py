@@ -15,7 +15,7 @@ import orjson
 from turnspan.capture.lines import line_of, shortened
 from turnspan.capture.policy import Policy
 from turnspan.capture.redacted import bare, redacted
-from turnspan.capture.redaction import Notes, Redaction
+from turnspan.capture.redaction import WITHHELD, Notes, Redaction
 from turnspan.notices import say
 from turnspan.ports import OpenSpan, SpanSource, TurnLog
 
@@ -76,15 +76,15 @@ class _GuardedSpans:
     ) -> OpenSpan:
         """Open a span under names and ids as they are written."""
         redaction = self._redaction
+        try:
+            name, agent = redaction.line(name), redaction.line(agent)
+            session_id = redaction.identifier(session_id, "session_id")
+            user_id = redaction.identifier(user_id, "user_id")
+        except Exception as exc:  # noqa: BLE001  # border: the turn goes on without its names
+            say("redaction", "turnspan: the names of a span are withheld", error=exc)
+            name, agent, session_id, user_id = WITHHELD, WITHHELD, None, None
         return self._spans.start(
-            kind,
-            redaction.line(name),
-            started_ns,
-            parent,
-            redaction.identifier(session_id, "session_id"),
-            redaction.identifier(user_id, "user_id"),
-            redaction.line(agent),
-            activate,
+            kind, name, started_ns, parent, session_id, user_id, agent, activate
         )
 
     def end(self, span: OpenSpan, fields: Mapping[str, Any], /) -> Mapping[str, Any] | None:
