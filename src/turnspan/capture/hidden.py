@@ -57,6 +57,15 @@ class Paths:
             met = met or hit
         return place, met
 
+    def of_any_step(self, where: str) -> tuple[Place, bool]:
+        """``where`` of a step whose name is not known: whatever is secret there of any."""
+        place, _ = self.at("steps")
+        ends = {(number, at + (self._paths[number][at : at + 1] != ("*",))) for number, at in place}
+        within = {(n, at) for n, at in ends if at <= len(self._paths[n])}
+        met = any(at == len(self._paths[number]) for number, at in within)
+        place, hit = self.below(self._closed(within), where)
+        return place, met or hit
+
     def in_text(self, text: str) -> str:
         """``text`` without what is assigned to a secret name in it, as code or JSON would."""
         if self._assigned is None:

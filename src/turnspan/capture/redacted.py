@@ -275,9 +275,10 @@ class _Pass:
         """A call and its result stand in the messages, and under the tool's step as well."""
         below, met = self._redaction.paths.below(place, key)
         where = {"arguments": "input", "response": "output"}.get(key)
-        if where is None or not tool:
+        if where is None:
             return below, met
-        there, hit = self._redaction.paths.at("steps", tool, where)
+        paths = self._redaction.paths
+        there, hit = paths.at("steps", tool, where) if tool else paths.of_any_step(where)
         return below | there, met or hit
 
 
