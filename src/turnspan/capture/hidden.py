@@ -60,8 +60,11 @@ class Paths:
     def of_any_step(self, where: str) -> tuple[Place, bool]:
         """``where`` of a step whose name is not known: whatever is secret there of any."""
         place, _ = self.at("steps")
-        ends = {(number, at + (self._paths[number][at : at + 1] != ("*",))) for number, at in place}
-        within = {(n, at) for n, at in ends if at <= len(self._paths[n])}
+        within = set(place)
+        for number, at in place:
+            path = self._paths[number]
+            if path[0] == "steps" and at < len(path):  # its next name may be that of the step
+                within.add((number, at + 1))
         met = any(at == len(self._paths[number]) for number, at in within)
         place, hit = self.below(self._closed(within), where)
         return place, met or hit
