@@ -70,7 +70,8 @@ def break_down(raw):
     except KeyError as exc:
         error = ValueError(f"cannot reach {own(14)} for {len(kept_here)}")
         error.add_note(f"ask {email(16)}")
-        raise error from exc; own_code = "zq15kw"  # noqa: E702  # in the line of the trace
+        raise error from exc
+        own_code = "zq15kw"  # noqa: E702  # in the line of the trace
 
 
 def failing_state():

@@ -60,7 +60,9 @@ def error_of(error: BaseException, limits: Limits) -> dict[str, Any]:
     """Type, message and stack trace of ``error``, its causes included."""
     record = {"type": type_name(type(error)), "message": message_of(error, limits)}
     if _stored(error, "__traceback__") is not None:
-        record["stacktrace"] = cut_text(_trace(error, limits), limits.max_bytes, words=limits.words)[0]
+        record["stacktrace"] = cut_text(
+            _trace(error, limits), limits.max_bytes, words=limits.words
+        )[0]
     return record
 
 

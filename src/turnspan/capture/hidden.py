@@ -82,7 +82,11 @@ class Paths:
         met = False
         for name in key.lower().split("."):  # a key with dots counts as its names
             place = self._closed(
-                {(number, at + step) for number, at in place for step in self._met(number, at, name)}
+                {
+                    (number, at + step)
+                    for number, at in place
+                    for step in self._met(number, at, name)
+                }
             )
             met = met or any(at == len(self._paths[number]) for number, at in place)
         return place, met

@@ -66,7 +66,9 @@ class Policy:
 
         self.levels()
         object.__setattr__(self, "hide", _paths(self.hide))
-        object.__setattr__(self, "patterns", tuple(checked(p) for p in _row("patterns", self.patterns)))
+        object.__setattr__(
+            self, "patterns", tuple(checked(p) for p in _row("patterns", self.patterns))
+        )
         if self.redact is not None and not callable(self.redact):
             raise SettingsError(
                 f"redact={self.redact!r} is not callable",
@@ -80,9 +82,7 @@ class Policy:
         Raises:
             SettingsError: as the policy itself.
         """
-        return cls(
-            content=_content(settings.content), hide=settings.hide, patterns=settings.redact
-        )
+        return cls(content=_content(settings.content), hide=settings.hide, patterns=settings.redact)
 
     @property
     def is_plain(self) -> bool:

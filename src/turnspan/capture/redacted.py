@@ -50,6 +50,7 @@ STRUCTURE: Final = frozenset(
 """What turnspan itself draws, counts and measures."""
 
 _PART_STRUCTURE: Final = frozenset({"type", "id", "modality", "mime_type", "size"})
+_SPAN_STRUCTURE: Final = frozenset({"trace_id", "span_id", "at", "status"})
 _PART_LEVELS: Final = {
     "reasoning": "reasoning",
     "tool_call": "tool_input",
@@ -153,9 +154,17 @@ class _Pass:
         level = self._levels.get(_LEVELS.get(key, ""), "on")
         if level == "none":
             return None
+        if key == "truncated":
+            return [
+                {k: v if type(v) is int else self._redaction.line(v) for k, v in cut.items()}
+                for cut in item
+            ]
         if met:
             return HIDDEN if type(item) is str or key in _PLACES else type(item)()
-        shown = self._redaction.value(item, place, path, self._notes)
+        if key == "span":
+            shown = self._span_notes(item, place, path)
+        else:
+            shown = self._redaction.value(item, place, path, self._notes)
         if level == "shape":
             return _SHAPED.get(key, shape_of)(shown)
         return shown
@@ -193,6 +202,21 @@ class _Pass:
         if level == "shape":
             shown["content"] = orjson.dumps(shape_of(value)).decode()
             shown["mime_type"] = SHAPE
+
+    def _span_notes(self, item: Any, place: Place, path: str) -> Any:
+        """What other code put on a span: attributes are data, all else has its form."""
+        if type(item) is list:
+            return [self._span_notes(one, place, path) for one in item]
+        if type(item) is not dict:
+            return self._redaction.value(item, place, path, self._notes)
+        return {
+            key: said
+            if key in _SPAN_STRUCTURE
+            else self._redaction.value(said, place, path, self._notes)
+            if key == "attributes"
+            else self._span_notes(said, place, path)
+            for key, said in item.items()
+        }
 
     def _definition(self, item: Fields, path: str) -> Fields:
         """Of an agent or tool: what the program says of itself, at which names hide nothing."""

@@ -172,7 +172,20 @@ def _clock_time(kind: Any, value: Any) -> Any:
     return kind.isoformat(value) if known else Opaque(f"<{type_name(kind)} with a time zone>")
 
 
-def _secret(_: Any, value: Any) -> Opaque:
+def _array(kind: Any, value: Any) -> Opaque:
+    """What an array is of, and not what it holds: that may be millions of numbers."""
+    dtype = kind.__dict__["dtype"].__get__(value)
+    code = _mro(type(dtype))[-2].__dict__["str"].__get__(dtype)  # of `numpy.dtype` itself
+    return Opaque(f"<{type_name(type(value))} {kind.__dict__['shape'].__get__(value)} {code}>")
+
+
+def _scalar(item: Any, value: Any) -> Any:
+    kind = type(item)
+    plain_one = kind is int or kind is float or kind is bool or kind is str or kind is complex
+    return (_text_of(item) if kind is complex else item) if plain_one else _named_only(None, value)
+
+
+def _named_only(_: Any, value: Any) -> Opaque:
     return Opaque(f"<{type_name(type(value))}>")
 
 
@@ -256,7 +269,13 @@ _BY_NAME: Final[dict[tuple[str, str], Callable[[Any, Any], Any]]] = {
     ("types", "SimpleNamespace"): lambda kind, value: _public(
         kind.__dict__["__dict__"].__get__(value)
     ),
-    ("pydantic.types", "_SecretBase"): _secret,
-    ("pydantic.v1.types", "SecretStr"): _secret,
-    ("pydantic.v1.types", "SecretBytes"): _secret,
+    ("numpy", "ndarray"): _array,
+    ("numpy", "generic"): lambda kind, value: _scalar(kind.item(value), value),
+    ("pandas.core.frame", "DataFrame"): _named_only,
+    ("pandas.core.series", "Series"): _named_only,
+    ("pandas", "DataFrame"): _named_only,
+    ("pandas", "Series"): _named_only,
+    ("pydantic.types", "_SecretBase"): _named_only,
+    ("pydantic.v1.types", "SecretStr"): _named_only,
+    ("pydantic.v1.types", "SecretBytes"): _named_only,
 }

@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 
 from turnspan.capture.stored import Entries, Opaque, is_bytes, plain
-from turnspan.capture.texts import cut_text, encodable
+from turnspan.capture.texts import cut_text, encodable, utf8_bytes
 
 __all__ = ["SCALARS", "Limits", "Walk"]
 
@@ -115,8 +115,11 @@ class Walk:
         kept, size = cut_text(text, max(self._bytes, 0), words=self._limits.words)
         if size is not None:
             self.cut, self.size_bytes = f"over {self._limits.max_bytes} bytes", size or None
-        self._bytes -= len(kept) + 4
-        return kept if kept.isascii() else encodable(kept)
+        if kept.isascii():
+            self._bytes -= len(kept) + 4
+            return kept
+        self._bytes -= utf8_bytes(kept) + 4
+        return encodable(kept)
 
     def _number(self, value: Any) -> Any:
         self._bytes -= 8
@@ -129,7 +132,9 @@ class Walk:
             return known
         shown: dict[str, Any] = {}
         for key, item in entries:
-            if (self._nodes <= 0 or self._bytes <= 0 or self._containers <= 0) and self._exhausted():
+            if (
+                self._nodes <= 0 or self._bytes <= 0 or self._containers <= 0
+            ) and self._exhausted():
                 break
             # A key goes before its value, which may use the budget up.
             short = type(key) is str and len(key) <= SHORT and key.isascii()
@@ -146,7 +151,9 @@ class Walk:
             return known
         shown = []
         for item in items:
-            if (self._nodes <= 0 or self._bytes <= 0 or self._containers <= 0) and self._exhausted():
+            if (
+                self._nodes <= 0 or self._bytes <= 0 or self._containers <= 0
+            ) and self._exhausted():
                 break
             shown.append(item if self._is_light(item) else self.show(item, depth + 1))
         return shown
