@@ -4,8 +4,8 @@
 
 Each value is the argument of an agent that does nothing; what is told is the whole call, its
 turn in the journal. Strings stand beside `json.dumps` of a string of 1 MB, object graphs beside
-`json.dumps` of a list of 100,000 integers. Lines without a target are there to be watched. Ours and the reference alternate in one process;
-each repetition is a fresh one.
+`json.dumps` of a list of 100,000 integers. Ours and the reference alternate in one process;
+each repetition is a fresh one. Lines without a target are there to be watched.
 """
 
 import itertools

@@ -15,7 +15,6 @@ import pytest
 from capture_tape import Tape
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from pydantic import BaseModel
 
 import turnspan

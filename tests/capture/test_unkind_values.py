@@ -11,7 +11,7 @@ import types
 from typing import Any
 
 import msgspec
-import numpy
+import numpy as np
 import pytest
 
 import turnspan
@@ -163,14 +163,14 @@ class Struct(msgspec.Struct):
     "value, expected",
     [
         (Struct(1), {"x": 1, "y": "y"}),
-        (numpy.float32(1.5), 1.5),
-        (numpy.float64(2.5), 2.5),
-        (numpy.int64(3), 3),
-        (numpy.bool_(True), True),
-        (numpy.str_("x"), "x"),
-        (numpy.zeros((3, 4)), "<numpy.ndarray (3, 4) <f8>"),
-        (numpy.array([object()]), "<numpy.ndarray (1,) |O>"),
-        (numpy.datetime64("2026-01-01"), "<numpy.datetime64>"),
+        (np.float32(1.5), 1.5),
+        (np.float64(2.5), 2.5),
+        (np.int64(3), 3),
+        (np.bool_(True), True),
+        (np.str_("x"), "x"),
+        (np.zeros((3, 4)), "<numpy.ndarray (3, 4) <f8>"),
+        (np.array([object()]), "<numpy.ndarray (1,) |O>"),
+        (np.datetime64("2026-01-01"), "<numpy.datetime64>"),
     ],
     ids=lambda value: type(value).__name__,
 )

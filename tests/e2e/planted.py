@@ -70,8 +70,7 @@ def break_down(raw):
     except KeyError as exc:
         error = ValueError(f"cannot reach {own(14)} for {len(kept_here)}")
         error.add_note(f"ask {email(16)}")
-        raise error from exc
-        own_code = "zq15kw"  # noqa: E702  # in the line of the trace
+        raise error from exc  # door_code = "zq15kw", which the trace shows
 
 
 def failing_state():
@@ -83,7 +82,7 @@ def stateless(question):
     return "none"
 
 
-@turnspan.agent(state=lambda: STATE, reasoning=lambda _: f"Bearer zq07kw0123456789abcdef")
+@turnspan.agent(state=lambda: STATE, reasoning=lambda _: "Bearer zq07kw0123456789abcdef")
 def work(user, question):
     current = turnspan.current_turn()
     current.set_metadata(billing={"iban": named(11)}, door_code=named(1))

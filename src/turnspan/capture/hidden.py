@@ -102,11 +102,12 @@ class Paths:
     def _closed(self, place: set[tuple[int, int]]) -> Place:
         """With what a `*` that stands for nothing leads to."""
         closed = set(place)
-        for number, at in place:
-            path = self._paths[number]
-            while at < len(path) and path[at] == "*":
-                at += 1
-                closed.add((number, at))
+        waiting = list(place)
+        while waiting:
+            number, at = waiting.pop()
+            if self._paths[number][at : at + 1] == ("*",):
+                closed.add((number, at + 1))
+                waiting.append((number, at + 1))
         return frozenset(closed)
 
 

@@ -25,7 +25,7 @@ class _Cost(NamedTuple):
     work: int
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     def __init__(self, what: str, fix: str) -> None:
         super().__init__(what)
         self.why: Why = (what, fix)
@@ -38,7 +38,7 @@ def why_not_linear(pattern: re.Pattern[str]) -> Why | None:
 
         parsed = parser.parse(pattern.pattern, pattern.flags)
         work = _row(parsed, last=True).work
-    except _Refused as exc:
+    except _RefusedError as exc:
         return exc.why
     except Exception as exc:  # noqa: BLE001  # whatever cannot be understood is refused
         return f"cannot be understood ({type(exc).__name__})", "write it more plainly"
@@ -77,21 +77,21 @@ def _one(node: Any, *, last: bool) -> _Cost:
         costs = [_row(branch, last=last) for branch in given[1]]
         return _Cost(sum(cost.ways for cost in costs), 1 + sum(cost.work for cost in costs))
     if kind in ("GROUPREF", "GROUPREF_EXISTS"):
-        raise _Refused("refers back to a group", "write out what the group may be")
-    raise _Refused(f"has {kind}, which is not understood", "write it more plainly")
+        raise _RefusedError("refers back to a group", "write out what the group may be")
+    raise _RefusedError(f"has {kind}, which is not understood", "write it more plainly")
 
 
 def _repeat(least: int, most: int, body: Any, *, possessive: bool, last: bool) -> _Cost:
     inner = _row(body, last=False)
     if str(most) == "MAXREPEAT":
         if not last:
-            raise _Refused(
+            raise _RefusedError(
                 "has a repeat without an end before its end", "bound it: {0,64} for *, {1,64} for +"
             )
         # Once begun it is never tried again: what it took is part of what is hidden.
         return _Cost(1, inner.work * (least + 1))
     if most > MAX_WORK:
-        raise _Refused(f"repeats up to {most} times", f"repeat at most {MAX_WORK} times")
+        raise _RefusedError(f"repeats up to {most} times", f"repeat at most {MAX_WORK} times")
     ways = work = 0
     for count in range(most + 1):
         paths = inner.ways**count

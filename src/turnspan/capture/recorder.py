@@ -21,6 +21,7 @@ from turnspan.capture.failures import error_of, is_anothers, status_of
 from turnspan.capture.guarded import guarded
 from turnspan.capture.lines import LINE, SHORT_CHARS, Nowhere, careful_line, line_of, shortened
 from turnspan.capture.options import Options
+from turnspan.capture.redaction import Redaction
 from turnspan.capture.values import Limits, to_json
 from turnspan.notices import say
 from turnspan.ports import Clock, Ids, SpanSource, TurnLog
@@ -42,7 +43,8 @@ class Recorder:
     def __init__(
         self, log: TurnLog, spans: SpanSource, clock: Clock, ids: Ids, options: Options
     ) -> None:
-        log, spans, self.redaction = guarded(options.policy, log, spans)
+        log, spans, redaction = guarded(options.policy, log, spans)
+        self.redaction: Redaction | None = redaction
         self._log = log
         self._on_first = options.on_first
         self._append: Callable[[bytes], None] = (

@@ -160,13 +160,14 @@ class _Pass:
                 for cut in item
             ]
         if met:
-            return HIDDEN if type(item) is str or key in _PLACES else type(item)()
+            return HIDDEN if type(item) is str or key in _PLACES else None
         if key == "span":
             shown = self._span_notes(item, place, path)
         else:
             shown = self._redaction.value(item, place, path, self._notes)
         if level == "shape":
-            return _SHAPED.get(key, shape_of)(shown)
+            shaped: Callable[[Any], Any] = _SHAPED.get(key) or shape_of
+            return shaped(shown)
         return shown
 
     def _content(

@@ -20,9 +20,9 @@ def shape_of(value: Any, depth: int = 0) -> dict[str, Any]:
     if kind is list:
         return {"type": "array", "size": len(value)}
     if kind is not dict:
-        shape = {"type": _TYPES[kind]}
-        return shape | {"size": len(value)} if kind is str else shape
-    shape = {"type": "object", "size": len(value)}
+        known: dict[str, Any] = {"type": _TYPES[kind]}
+        return known | {"size": len(value)} if kind is str else known
+    shape: dict[str, Any] = {"type": "object", "size": len(value)}
     if depth < MAX_DEPTH:
         keys = list(value)[:MAX_KEYS]
         shape["keys"] = {key: shape_of(value[key], depth + 1) for key in keys}

@@ -230,8 +230,8 @@ _READ: Final[dict[type, Callable[[Any], Any]]] = {
     range: _text_of,
     bytes: _bytes,
     bytearray: lambda value: _bytes(bytes(value)),
-    set: lambda value: _first(value),
-    frozenset: lambda value: _first(value),
+    set: _first,
+    frozenset: _first,
     orjson.Fragment: lambda value: orjson.loads(orjson.dumps(value)),
     type: lambda value: Opaque(f"<class {type_name(value)}>"),
 }

@@ -52,10 +52,7 @@ def quick_json(value: Any, max_bytes: int) -> str | None:
                     inside = [item] if inside is None else [*inside, item]
             if inside is not None and not _is_small(inside, max_bytes):
                 return None
-        elif kind is str:
-            if len(value) > max_bytes:
-                return None
-        elif (kind is dict or kind is list or kind is tuple) and not _is_small([value], max_bytes):
+        elif not _is_small([value], max_bytes):
             return None
         # The encoder would ask an enumeration for its value, which is code; this refuses
         # whatever is no builtin before anything is asked.
@@ -72,26 +69,22 @@ def to_json(value: object, limits: Limits) -> Written:
     return _walked(value, limits) if text is None else Written(text)
 
 
-def _is_small(containers: list[Any], max_bytes: int) -> bool:
-    """Whether all that is inside ``containers`` is little: counted, and never more than that."""
-    nodes, chars, left = MAX_NODES, max_bytes, MAX_CONTAINERS
-    while containers:
-        container = containers.pop()
-        items = container.values() if type(container) is dict else container
-        left -= 1
-        nodes -= len(items)
-        if left < 0 or nodes < 0 or chars < 0:
-            return False
-        for item in items:
-            kind = type(item)
-            if kind is str:
-                chars -= len(item)
-            elif kind is dict or kind is list or kind is tuple:
-                containers.append(item)
-            elif kind is int or kind is float or kind is bool or item is None:
-                continue
-            else:
-                return False  # a set, bytes, an object: to be walked
+def _is_small(waiting: list[Any], max_bytes: int) -> bool:
+    """Whether all in ``waiting`` and inside it is little: counted, and never more than that."""
+    nodes, chars, containers = MAX_NODES, max_bytes, MAX_CONTAINERS
+    while waiting:
+        item = waiting.pop()
+        kind = type(item)
+        if kind is str:
+            chars -= len(item)
+        elif kind is dict or kind is list or kind is tuple:
+            containers -= 1
+            nodes -= len(item)
+            if containers < 0 or nodes < 0:
+                return False
+            waiting += item.values() if kind is dict else item
+        elif not (kind is int or kind is float or kind is bool or item is None):
+            return False  # a set, bytes, an object: to be walked
     return chars >= 0
 
 

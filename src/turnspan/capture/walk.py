@@ -127,7 +127,7 @@ class Walk:
 
     def _mapping(self, value: dict[Any, Any] | Entries, depth: int) -> Any:
         self._containers -= 1
-        entries = self._some(value if type(value) is Entries else _entries(value, self._nodes + 1))
+        entries = self._some(_entries(value, self._nodes + 1))
         if len(entries) >= WIDE and (known := self._all_at_once(entries)) is not None:
             return known
         shown: dict[str, Any] = {}
@@ -224,11 +224,13 @@ class Walk:
         return shown if type(shown) is str else orjson.dumps(shown).decode()
 
 
-def _entries(value: dict[Any, Any], most: int) -> list[tuple[Any, Any]]:
+def _entries(value: dict[Any, Any] | Entries, most: int) -> list[tuple[Any, Any]]:
     """Its first items, though another thread may be changing it."""
+    if type(value) is Entries:
+        return value
     for _ in range(3):
         try:
-            return list(islice(value.items(), max(most, 0)))
+            return list(islice(dict.items(value), max(most, 0)))  # type: ignore[arg-type]
         except RuntimeError:
             continue
     return []
