@@ -12,7 +12,7 @@ from turnspan.errors import SettingsError
 if TYPE_CHECKING:
     from turnspan.settings import Settings
 
-__all__ = ["FIELDS", "Level", "Policy", "Redactor"]
+__all__ = ["FIELDS", "Policy", "Redactor"]
 
 Level: TypeAlias = str  # `on`, `shape` or `none`
 Redactor: TypeAlias = Callable[[str, str], str]

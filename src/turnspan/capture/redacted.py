@@ -42,6 +42,7 @@ STRUCTURE: Final = frozenset(
         "input_messages",
         "output_messages",
         "messages_from",
+        "mode",
         "resumes",
         "resume_key",
         "sampled",

@@ -39,7 +39,7 @@ _known: dict[str, bool] = {}
 
 
 def is_secret(name: str) -> bool:
-    """Whether ``name`` is that of a password, key or token: `api_key`, `db_password`, `apiKey`."""
+    """Whether ``name`` is that of a password, key or token: `db_password`, `apiKey`."""
     known = _known.get(name)
     if known is not None:
         return known
