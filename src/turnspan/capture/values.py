@@ -24,6 +24,7 @@ FAST: Final = (
     | orjson.OPT_PASSTHROUGH_DATETIME
 )
 WIDE: Final = 512  # a mapping with more items is counted, not handed to the encoder unseen
+FEW: Final = 32  # items of a container inside another that are glanced at
 MAX_CONTAINERS: Final = 2_000  # so many are counted before a value is walked instead
 MAX_NODES: Final = 20_000
 
@@ -39,19 +40,17 @@ class Written:
 
 def quick_json(value: Any, max_bytes: int) -> str | None:
     """Write what is small and built of exact builtins, as most values are; None otherwise."""
-    kind = type(value)
     try:
-        if kind is dict and len(value) <= WIDE:
-            inside = None
+        if type(value) is dict and len(value) <= WIDE:
             for item in value.values():
-                inner = type(item)
-                if inner is str:
+                kind = type(item)
+                if kind is str:
                     if len(item) > WIDE and len(item) > max_bytes:
                         return None
-                elif inner is dict or inner is list or inner is tuple:
-                    inside = [item] if inside is None else [*inside, item]
-            if inside is not None and not _is_small(inside, max_bytes):
-                return None
+                elif (kind is dict or kind is list or kind is tuple) and not _is_flat(item):
+                    if _is_small([value], max_bytes):
+                        break
+                    return None
         elif not _is_small([value], max_bytes):
             return None
         # The encoder would ask an enumeration for its value, which is code; this refuses
@@ -67,6 +66,17 @@ def to_json(value: object, limits: Limits) -> Written:
     """Write ``value`` as JSON. Never raises, whatever ``value`` is."""
     text = quick_json(value, limits.max_bytes) if limits.max_nodes >= MAX_NODES else None
     return _walked(value, limits) if text is None else Written(text)
+
+
+def _is_flat(container: Any) -> bool:
+    """Whether it is short, and holds nothing that holds anything: a glance is enough."""
+    if len(container) > FEW:
+        return False
+    for item in container.values() if type(container) is dict else container:
+        kind = type(item)
+        if kind is dict or kind is list or kind is tuple or (kind is str and len(item) > WIDE):
+            return False
+    return True
 
 
 def _is_small(waiting: list[Any], max_bytes: int) -> bool:
