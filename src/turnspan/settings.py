@@ -240,7 +240,7 @@ def _wanted(option: Option) -> str:
         return "a path"
     words = {
         "bool": "true or false",
-        "bool | tuple[str, ...]": "true, false, or a list of field=level",
+        "bool | tuple[str, ...]": "true, false, shape, none, or a list of field=level",
         "int": "a whole number above 0",
         "float": "a number above 0",
         "str": "a text",
@@ -297,9 +297,13 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _switch(text: str) -> bool | tuple[str, ...]:
-    """On or off, or for whom it is."""
-    known = _WORDS.get(text.strip().lower())
-    return _words(text) if known is None else known
+    """On or off, one level for all, or `field=level` for each that is named."""
+    words = _words(text.lower())
+    if len(words) == 1 and words[0] in _WORDS:
+        return _WORDS[words[0]]
+    if words not in {("shape",), ("none",)} and not all("=" in word for word in words):
+        raise ValueError
+    return words
 
 
 def _switched(value: Any) -> bool | tuple[str, ...]:
