@@ -18,7 +18,6 @@ from turnspan.clock import SystemClock
 from turnspan.delivery.dead import DeadLetters
 from turnspan.delivery.delivery import Delivery
 from turnspan.delivery.health import FlushReport, Health
-from turnspan.errors import SettingsError
 from turnspan.exporters.registry import build_all
 from turnspan.journal import Directory, Journal, RingLog
 from turnspan.notices import hide_with, say
@@ -202,7 +201,7 @@ def configure(
     if not isinstance(spans, _Unsaid):
         given["spans"] = spans
     read = Settings.read(os.environ, given)
-    policy = _policy(policy, given) or Policy.of(read)
+    policy = Policy.chosen(policy, read, given)
     targets = read.exporters if exporters is None else exporters
     built = build_all(targets, settings=read)
     return _install(Runtime(read, built, policy=policy))
@@ -259,22 +258,6 @@ def _install(runtime: Runtime) -> Runtime:
     if before is not None:
         before.close(before.settings.exit_s)
     return runtime
-
-
-def _policy(policy: object, given: Mapping[str, Any]) -> Policy | None:
-    """The policy that was given, if it is one and the only one."""
-    if policy is None:
-        return None
-    if not isinstance(policy, Policy):
-        raise SettingsError(
-            f"policy={policy!r} is not a Policy", fix="write policy=turnspan.Policy(content=False)"
-        )
-    if twice := [name for name in ("content", "hide", "redact") if name in given]:
-        raise SettingsError(
-            f"policy= and {twice[0]}= both say what may be recorded",
-            fix=f"leave out {twice[0]}=, and write it into the policy",
-        )
-    return policy
 
 
 def _seconds(timeout_s: float) -> float:

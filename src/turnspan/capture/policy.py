@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -83,6 +83,28 @@ class Policy:
             SettingsError: as the policy itself.
         """
         return cls(content=_content(settings.content), hide=settings.hide, patterns=settings.redact)
+
+    @classmethod
+    def chosen(cls, policy: object, settings: Settings, given: Iterable[str]) -> Policy:
+        """``policy`` if there is one, else what ``settings`` ask for; ``given`` were arguments.
+
+        Raises:
+            SettingsError: it is no policy, or an argument says something beside it.
+        """
+        if policy is None:
+            return cls.of(settings)
+        if not isinstance(policy, cls):
+            raise SettingsError(
+                f"policy={policy!r} is not a Policy",
+                fix="write policy=turnspan.Policy(content=False)",
+            )
+        if twice := {"content", "hide", "redact"}.intersection(given):
+            name = min(twice)
+            raise SettingsError(
+                f"policy= and {name}= both say what may be recorded",
+                fix=f"leave out {name}=, and write it into the policy",
+            )
+        return policy
 
     @property
     def is_plain(self) -> bool:
