@@ -61,11 +61,10 @@ def _fitting(text: str, max_bytes: int) -> str:
 def _whole_words(kept: str) -> str:
     """``kept`` to its last white space, or without the end in which there is none."""
     end = kept[-MAX_BACK:]
-    words = end.rsplit(None, 1)[0] if not end[-1:].isspace() else end
-    whole = kept[: len(kept) - len(end)] + (
-        "" if words == end and not end[-1:].isspace() else words
-    )
-    return whole.rstrip(_OF_NUMBERS)  # the first groups of a card's number are half of it
+    if not end[-1:].isspace():
+        words = end.rsplit(None, 1)
+        kept = kept[: len(kept) - len(end)] + (words[0] if len(words) == 2 else "")
+    return kept.rstrip(_OF_NUMBERS)  # the first groups of a card's number are half of it
 
 
 def _size(text: str, max_bytes: int) -> int:
