@@ -162,7 +162,7 @@ class _Json(str):
 
 
 def _read(part: Any) -> Any:
-    return orjson.loads(part) if type(part) is _Json else part
+    return orjson.loads(str(part)) if type(part) is _Json else part
 
 
 def _decoded(data: bytes) -> str | bytes:
