@@ -232,11 +232,11 @@ def test_a_cached_function_keeps_its_cache(tape):
 
     class Desk:
         @turnspan.tool
-        @functools.cache
+        @functools.cache  # noqa: B019  # they go with the test
         def method(self, key):
             return self, key
 
-        @functools.cache
+        @functools.cache  # noqa: B019  # the same
         @turnspan.tool
         def below(self, key):
             return self, key
@@ -367,8 +367,11 @@ def test_a_function_that_makes_something_to_wait_for_gives_just_that(tape):
 
     async def main():
         task = starts()
-        return task is made["task"], await task, await makes("coroutine"), await read(
-            makes("async generator")
+        return (
+            task is made["task"],
+            await task,
+            await makes("coroutine"),
+            await read(makes("async generator")),
         )
 
     assert asyncio.run(main()) == (True, "ab", "ab", ["a", "b"])

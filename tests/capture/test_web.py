@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from typing import Annotated
 
 import pytest
 
@@ -29,8 +30,8 @@ def look_up(key):
 
 @turnspan.agent
 def tell(question):
-    for word in (look_up("It "), "rains", "."):
-        yield word
+    yield look_up("It ")
+    yield from ("rains", ".")
 
 
 @turnspan.agent
@@ -105,7 +106,7 @@ def application():
 
     @app.get("/plain")
     @turnspan.agent
-    def plain(q: str, thing: str = Depends(lends)) -> dict[str, str]:
+    def plain(q: str, thing: Annotated[str, Depends(lends)]) -> dict[str, str]:
         return {"q": q, "thing": thing}
 
     @app.get("/plain-later")
