@@ -59,12 +59,15 @@ class Chunks:
         self.count += 1
         kind = type(chunk)
         # The usual chunk of the usual stream, written out.
-        if type(chunk) is str and self._kind == _TEXT and chunk.isascii():
-            if (room := self._room - len(chunk)) >= 0:
-                self._room = room
-                self._text.write(chunk)
-                return
-        if issubclass(kind, str):
+        if (
+            type(chunk) is str
+            and self._kind == _TEXT
+            and chunk.isascii()
+            and (room := self._room - len(chunk)) >= 0
+        ):
+            self._room = room
+            self._text.write(chunk)
+        elif issubclass(kind, str):
             self._add_text(chunk if kind is str else str.__str__(chunk))  # type: ignore[arg-type]
         elif kind is bytes or kind is bytearray:
             self._add_bytes(bytes(chunk))  # type: ignore[call-overload]  # it is one of the two
