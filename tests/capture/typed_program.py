@@ -43,8 +43,8 @@ async def tell_later(question: str) -> AsyncIterator[str]:
 
 
 class Desk:
+    @property  # mypy takes no decorator above it
     @turnspan.tool
-    @property
     def open(self) -> bool:
         return True
 
