@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -117,11 +118,11 @@ def start_again(produce) -> Callable[..., Done]:
 
 
 @pytest.fixture
-def drain(tmp_path) -> Callable[[list[str]], None]:
+def drain(tmp_path) -> Callable[..., None]:
     """`turnspan drain` on what the program left."""
 
-    def drain(to: list[str]) -> None:
-        command = ["drain", "--dir", str(tmp_path / "turns")]
+    def drain(to: list[str], *further: str) -> None:
+        command = ["drain", "--dir", str(tmp_path / "turns"), *further]
         command += [word for url in to for word in ("--to", url)]
         done = turnspan_says(*command)
         assert done.returncode == 0, done
@@ -144,22 +145,39 @@ def doctor(tmp_path) -> Callable[..., dict[str, list[str]]]:
 
 
 @pytest.fixture
-def program(start) -> Callable[..., subprocess.Popen[str]]:
-    """Starts a program that may import from `producer`."""
+def program(tmp_path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts a program that may import from `producer`; with ``stdin`` it can be told to go on."""
+    started: list[subprocess.Popen[str]] = []
 
-    def program(text: str, *args: str, **env: str) -> subprocess.Popen[str]:
-        process: subprocess.Popen[str] = start(text, *args, PYTHONPATH=str(HERE), **env)
-        return process
+    def program(text: str, *args: str, stdin: bool = False) -> subprocess.Popen[str]:
+        path = tmp_path / f"program{len(started)}.py"
+        path.write_text(dedent(text), encoding="utf-8")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)}
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-W", "error", str(path), *args],
+                cwd=tmp_path,
+                env=kept | {"NO_PROXY": "*", "no_proxy": "*", "PYTHONPATH": str(HERE)},
+                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+        return started[-1]
 
-    return program
+    yield program
+    for process in started:
+        with process:
+            process.kill()
 
 
 @pytest.fixture
 def ended(program) -> Callable[..., tuple[int, str, str]]:
     """Runs such a program to its end: status, output, complaints."""
 
-    def ended(text: str, *args: str, **env: str) -> tuple[int, str, str]:
-        process = program(text, *args, **env)
+    def ended(text: str, *args: str) -> tuple[int, str, str]:
+        process = program(text, *args)
         out, err = process.communicate(timeout=LONGEST_S)
         return process.returncode, out, err
 

@@ -205,6 +205,7 @@ class Checkup:
                 f"{counted(corrupt, 'line')} cannot be read and are skipped",
                 "nothing to do: a process was killed, or a disk full, while one was written",
             )
+        yield from _nameless(history)
         dead = len(DeadLetters(directory.path).list())
         if dead:
             said = f"{counted(dead, 'turn')} refused by a destination"
@@ -266,6 +267,16 @@ def _reached(exporter: Exporter) -> Finding:
         f"{exporter.name} cannot be reached: {problem}",
         "start it or mend the address; turns are kept until it takes them",
     )
+
+
+def _nameless(history: History) -> Iterator[Finding]:
+    if nameless := history.nameless():
+        yield Finding(
+            "journal",
+            WARNING,
+            f"{counted(nameless, 'segment')} cannot say whom it is owed to",
+            "`turnspan drain --from-start --to URL` delivers all there is to one exporter",
+        )
 
 
 def _owners(history: History) -> Finding:
