@@ -321,11 +321,10 @@ def test_a_living_program_keeps_its_turns(program, both, produce, drain):
     assert both.resent == [0, 0]
 
 
-def test_two_hundred_dead_programs_are_taken_over(both, produce, start_again, tmp_path, ended):
-    """Each left a few turns: all arrive, with no more descriptors open than a few."""
+def test_two_hundred_dead_programs_cost_no_more_descriptors_than_sixteen(ended, both):
+    """Each left a few turns: all arrive, and the application has room for files of its own."""
     both.be("down")
-    status, _, _ = ended(
-        """
+    crowd = """
         import os, sys, warnings
         from producer import ask, question
         import turnspan
@@ -339,14 +338,27 @@ def test_two_hundred_dead_programs_are_taken_over(both, produce, start_again, tm
                 os._exit(0)
             os.wait()
         os._exit(0)
-        """,
-        *both.to,
-    )
+        """
+    heir = """
+        import os, resource, sys
+        from producer import say
+        import turnspan
+
+        resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
+        turnspan.configure(exporters=sys.argv[1:], directory="turns")
+        files = [open(os.devnull) for _ in range(80)]
+        unsent = turnspan.health().unsent
+        say(unsent=unsent, flushed=bool(turnspan.flush(60)), dropped=dict(turnspan.health().dropped))
+        [file.close() for file in files]
+        """
+    assert ended(crowd, *both.to)[0] == 0
+
     both.be("ok")
-    start_again(both.to)
+    status, out, err = ended(heir, *both.to)
     wanted = [program * 10 + number for program in range(200) for number in range(3)]
 
-    assert status == 0
+    assert (status, err) == (0, "")
+    assert said(out) == [{"unsent": 1200, "flushed": True, "dropped": {}}]
     assert both.whole == [wanted] * 2
     assert both.duplicates == [0, 0]
     assert both.resent == [0, 0]

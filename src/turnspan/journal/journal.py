@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 import weakref
 from collections.abc import Mapping, Sequence
@@ -119,6 +120,8 @@ class Journal:
                 self.corrupt,
                 self.log,
                 on_done=lambda tail: adoption.done(exporter, tail),
+                postponed=lambda: adoption.postponed(exporter),
+                adopt_more=lambda: self.adopt(**self._adopts) > 0,
             )
         return known
 
@@ -128,9 +131,11 @@ class Journal:
         ``from_start``: also segments that do not name the exporter, running processes' too.
         """
         own = [segment.owner for segment in self.log.chain.segments]
-        return self._adoption.adopt(
-            self._backlogs, own=own, all_hosts=all_hosts, from_start=from_start
-        )
+        self._adopts = {"all_hosts": all_hosts, "from_start": from_start}
+        with self._adopting:
+            found = self._adoption.adopt(dict(self._backlogs), own=own, **self._adopts)
+            self.adopted += found
+        return found
 
     def forget(self, exporter: str) -> int:
         """Take everything there is for ``exporter`` as delivered; in how many segments."""
@@ -151,7 +156,7 @@ class Journal:
         """One round of upkeep; after how many seconds the next is due."""
         self.log.check()
         if self._backlogs:
-            self.adopt()
+            self.adopt(**self._adopts)
         self._write_numbers()
         self.log.numbers.keep()
         has_room = self._sweep()
@@ -204,6 +209,10 @@ class Journal:
 
     def _start_over(self) -> None:
         self._backlogs: dict[str, JournalBacklog] = {}
+        self._adopting = threading.Lock()
+        self.adopted: int = 0
+        """Owners taken over so far, once for each exporter."""
+        self._adopts: dict[str, bool] = {}
         self._adoption = Adoption(self.directory, self._headers, self.corrupt)
         self._retention = Retention(
             self.directory,
