@@ -116,7 +116,9 @@ def deliver(cell: Cell, exporter: str) -> Arrival:
         to = EXPORTERS[exporter] + url
         given = ["--to", to, "--turns", str(cell.turns), "--rate", str(cell.rate)]
         given += ["--linger", str(cell.linger_s), "--control", control, "--end", cell.end]
-        lines, ended_s, said = produce(scratch, *given, *(["--fault", cell.fault] * bool(cell.fault)))
+        lines, ended_s, said = produce(
+            scratch, *given, *(["--fault", cell.fault] * bool(cell.fault))
+        )
         if cell.recovers:
             wait_until_up(control)
             recover(scratch, to)

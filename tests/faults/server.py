@@ -329,7 +329,10 @@ def _spans(body: bytes) -> Content:
     except DecodeError as broken:
         raise ValueError(str(broken)) from broken
     spans = [
-        span for group in request.resource_spans for scope in group.scope_spans for span in scope.spans
+        span
+        for group in request.resource_spans
+        for scope in group.scope_spans
+        for span in scope.spans
     ]
     turns = [a.value.string_value for s in spans for a in s.attributes if a.key == TURN_ID]
     items = {span.span_id.hex(): span.SerializeToString() for span in spans}

@@ -68,9 +68,7 @@ def test_a_large_turn_costs_its_neighbours_nothing(both, produce, doctor, tmp_pa
     """413 above 4 MB, one turn of 5 MB among 100: the 100 arrive, it is kept with its reason."""
     both.be("too_large", limit_bytes=4_000_000)
     raised = '{"max_value_bytes": 6000000, "max_turn_bytes": 12000000}'
-    done = produce(
-        both.to, turns=101, big=50, big_size=5_000_000, end="flush", settings=raised
-    )
+    done = produce(both.to, turns=101, big=50, big_size=5_000_000, end="flush", settings=raised)
     dead = [each.read_text() for each in sorted(tmp_path.glob("turns/dead/*/*.ndjson"))]
 
     assert done.lines[-1]["flushed"]

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from turnspan.clock import SystemClock
-from turnspan.journal import Directory, History, Journal
+from turnspan.journal import Directory, Journal
 from turnspan.settings import Settings
 
 TO = "http://127.0.0.1:1"
@@ -39,10 +39,14 @@ def small_disk(tmp_path):
     place = tmp_path / "small"
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
-    mounted = shutil.which("mount") and not subprocess.run(mount, capture_output=True).returncode
+    mounted = bool(shutil.which("mount")) and _works(mount)
     yield place, 0 if mounted else 200_000
     if mounted:
         subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def _works(command):
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def said(out):
@@ -209,7 +213,9 @@ def test_what_is_left_of_a_torn_journal_arrives(both, produce, drain, tmp_path):
     assert [turn["status"] for turn in turns] == ["ok"] * 29 + ["interrupted"]
 
 
-def test_flipped_bits_cost_no_more_than_the_lines_they_are_in(both, produce, drain, doctor, tmp_path):
+def test_flipped_bits_cost_no_more_than_the_lines_they_are_in(
+    both, produce, drain, doctor, tmp_path
+):
     """Eight bits, one in each of eight turns: all others arrive, these are named somewhere."""
     both.be("down")
     done = produce(both.to, turns=40, end="kill")
@@ -271,7 +277,9 @@ def test_a_segment_without_a_head_waits_for_a_word(both, produce, drain, doctor,
     assert both.duplicates == [0, 0]
 
 
-@pytest.mark.parametrize("cursor", ["missing", "future", "nonsense", "empty", "in a line", "a folder"])
+@pytest.mark.parametrize(
+    "cursor", ["missing", "future", "nonsense", "empty", "in a line", "a folder"]
+)
 def test_a_cursor_in_doubt_means_again_never_not(both, produce, start_again, tmp_path, cursor):
     """Delivered turns come again under the ids they had; the others come."""
     produce(both.to, turns=20, end="kill", linger=3)
@@ -348,7 +356,8 @@ def test_two_hundred_dead_programs_cost_no_more_descriptors_than_sixteen(ended, 
         turnspan.configure(exporters=sys.argv[1:], directory="turns")
         files = [open(os.devnull) for _ in range(80)]
         unsent = turnspan.health().unsent
-        say(unsent=unsent, flushed=bool(turnspan.flush(60)), dropped=dict(turnspan.health().dropped))
+        flushed = bool(turnspan.flush(60))
+        say(unsent=unsent, flushed=flushed, dropped=dict(turnspan.health().dropped))
         [file.close() for file in files]
         """
     assert ended(crowd, *both.to)[0] == 0

@@ -114,7 +114,9 @@ def test_a_thread_that_records_on_while_the_program_ends_loses_nothing(ended, bo
     assert both.duplicates == [0, 0]
 
 
-def test_a_kill_at_any_moment_loses_no_turn_whose_call_returned(program, both, start_again, tmp_path):
+def test_a_kill_at_any_moment_loses_no_turn_whose_call_returned(
+    program, both, start_again, tmp_path
+):
     """Ten times, each a little later: all that the program knows of arrives, once."""
     text = """
         import sys

@@ -92,8 +92,8 @@ def test_the_newest_turn_may_be_the_poison(both, produce, dead):
 
 
 @pytest.mark.parametrize("status", [500, 503])
-def test_a_destination_that_answers_so_to_all_loses_no_turn(both, produce, start_again, dead, status):
-    """Then it is the destination that is at fault: nothing is put aside, however often it fails."""
+def test_a_destination_that_fails_for_all_loses_no_turn(both, produce, start_again, dead, status):
+    """Then it is the destination that is at fault: nothing is put aside, however often."""
     both.be("status", status=status)
     for number in range(3):
         produce(both.to, first=10 * number, turns=10, end="flush", patience=1)

@@ -208,11 +208,13 @@ def test_a_prefork_server_that_loses_a_worker(ended, both, start_again):
 
 
 @pytest.mark.parametrize("when", ["early", "between", "closes"])
-def test_a_program_that_closes_every_descriptor(program, both, start_again, tmp_path, wait_for, when):
+def test_a_program_that_closes_every_descriptor(
+    program, both, start_again, tmp_path, wait_for, when
+):
     """A daemoniser before and after the first turn, and a program that tidies up."""
     process = program(DAEMON, when, *both.to)
     process.communicate(timeout=60)
-    wait_for(lambda: (tmp_path / "over").exists())
+    wait_for((tmp_path / "over").exists)
     start_again(both.to)
 
     assert both.whole == [list(range(60))] * 2

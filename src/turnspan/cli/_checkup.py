@@ -206,6 +206,7 @@ class Checkup:
                 "nothing to do: a process was killed, or a disk full, while one was written",
             )
         yield from _nameless(history)
+        yield from _dropped(directory)
         dead = len(DeadLetters(directory.path).list())
         if dead:
             said = f"{counted(dead, 'turn')} refused by a destination"
@@ -267,6 +268,22 @@ def _reached(exporter: Exporter) -> Finding:
         f"{exporter.name} cannot be reached: {problem}",
         "start it or mend the address; turns are kept until it takes them",
     )
+
+
+def _dropped(directory: Directory) -> Iterator[Finding]:
+    from turnspan.cli._output import shown_time
+    from turnspan.journal import Losses
+
+    lost = Losses(directory).read()
+    if lost.counts:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(lost.counts.items()))
+        yield Finding(
+            "dropped",
+            WARNING,
+            f"turns were dropped, last at {shown_time(lost.last_at_ns)}: {reasons}",
+            "give them room (TURNSPAN_DIRECTORY_BYTES, TURNSPAN_RING_BYTES) or a destination "
+            "that takes them; docs/delivery.md says what each reason means",
+        )
 
 
 def _nameless(history: History) -> Iterator[Finding]:

@@ -86,11 +86,7 @@ class Attempts:
 
 def _is_stuck(outcome: Outcome, count: int) -> bool:
     """Was a whole batch answered 500, by a server that does not ask for patience?"""
-    return (
-        outcome.status == OWN_FAULT
-        and is_server_error(outcome)
-        and len(outcome.unsent) == count
-    )
+    return outcome.status == OWN_FAULT and is_server_error(outcome) and len(outcome.unsent) == count
 
 
 def shown(exc: BaseException) -> str:

@@ -16,6 +16,7 @@ from turnspan.journal.chain import Chain, Source
 from turnspan.journal.cursors import Cursors
 from turnspan.journal.directory import Directory
 from turnspan.journal.log import JournalLog
+from turnspan.journal.losses import Losses
 from turnspan.journal.numbers import compact
 from turnspan.journal.reader import CorruptLines
 from turnspan.journal.retention import Retention
@@ -131,7 +132,7 @@ class Journal:
         ``from_start``: also segments that do not name the exporter, running processes' too.
         """
         own = [segment.owner for segment in self.log.chain.segments]
-        self._adopts = {"all_hosts": all_hosts, "from_start": from_start}
+        self._adopts.update(all_hosts=all_hosts, from_start=from_start)
         with self._adopting:
             found = self._adoption.adopt(dict(self._backlogs), own=own, **self._adopts)
             self.adopted += found
@@ -158,6 +159,7 @@ class Journal:
         if self._backlogs:
             self.adopt(**self._adopts)
         self._write_numbers()
+        self._write_losses()
         self.log.numbers.keep()
         has_room = self._sweep()
         if self.log.parked and has_room:
@@ -195,6 +197,7 @@ class Journal:
         self._backlogs.clear()
         self._adoption.close()
         self.log.close()
+        self._write_losses()
         _journals.discard(self)
 
     def rest(self, timeout_s: float = 0.2) -> None:
@@ -206,6 +209,7 @@ class Journal:
         if self._syncer:
             self._syncer.close(timeout_s)
         self.log.rest()
+        self._write_losses()
 
     def _start_over(self) -> None:
         self._backlogs: dict[str, JournalBacklog] = {}
@@ -220,6 +224,8 @@ class Journal:
             retain_s=self._settings.retain_s,
             budget_bytes=self._settings.directory_bytes,
         )
+        self._losses = Losses(self.directory)
+        self._owner: str | None = None
         self._numbered: tuple[str, int] | None = None
         self.upkeep: Upkeep = Upkeep(self.maintain)
         self._syncer = Syncer(self.log) if self._settings.durability == "disk" else None
@@ -237,12 +243,19 @@ class Journal:
         self.log.numbers.write(active.owner, active.seq)
         self._numbered = (active.owner, active.seq)
 
+    def _write_losses(self) -> None:
+        self._owner = self.log.chain.owner or self._owner
+        if self._owner is not None:
+            self._losses.write(self._owner, self.log.dropped, self._clock.now_ns())
+
     def _sweep(self) -> bool:
         own = {
             segment.path.name: segment.sealed_at_s is not None
             for segment in self.log.chain.segments
         }
-        has_room = self._retention.sweep(own, self._clock.now_ns())
+        now_ns = self._clock.now_ns()
+        has_room = self._retention.sweep(own, now_ns)
+        self._losses.forget(now_ns - int(self._settings.retain_s * 1e9))
         for segment in self.log.chain.segments:
             if segment.sealed_at_s is None or segment.path.exists():
                 continue
