@@ -159,7 +159,7 @@ class Journal:
         if self._backlogs:
             self.adopt(**self._adopts)
         self._write_numbers()
-        self._write_losses()
+        self._write_losses(self.log.chain.owner)
         self.log.numbers.keep()
         has_room = self._sweep()
         if self.log.parked and has_room:
@@ -196,8 +196,9 @@ class Journal:
             backlog.close()
         self._backlogs.clear()
         self._adoption.close()
+        owner = self.log.chain.owner
         self.log.close()
-        self._write_losses()
+        self._write_losses(owner)
         _journals.discard(self)
 
     def rest(self, timeout_s: float = 0.2) -> None:
@@ -209,7 +210,7 @@ class Journal:
         if self._syncer:
             self._syncer.close(timeout_s)
         self.log.rest()
-        self._write_losses()
+        self._write_losses(self.log.chain.owner)
 
     def _start_over(self) -> None:
         self._backlogs: dict[str, JournalBacklog] = {}
@@ -225,7 +226,6 @@ class Journal:
             budget_bytes=self._settings.directory_bytes,
         )
         self._losses = Losses(self.directory)
-        self._owner: str | None = None
         self._numbered: tuple[str, int] | None = None
         self.upkeep: Upkeep = Upkeep(self.maintain)
         self._syncer = Syncer(self.log) if self._settings.durability == "disk" else None
@@ -243,10 +243,9 @@ class Journal:
         self.log.numbers.write(active.owner, active.seq)
         self._numbered = (active.owner, active.seq)
 
-    def _write_losses(self) -> None:
-        self._owner = self.log.chain.owner or self._owner
-        if self._owner is not None:
-            self._losses.write(self._owner, self.log.dropped, self._clock.now_ns())
+    def _write_losses(self, owner: str | None) -> None:
+        if owner is not None:
+            self._losses.write(owner, self.log.dropped, self._clock.now_ns())
 
     def _sweep(self) -> bool:
         own = {
