@@ -142,7 +142,7 @@ def test_a_directory_deleted_under_way_costs_nothing(program, both, tmp_path):
         say(flushed=bool(turnspan.flush(30)))
         """,
         *both.to,
-        stdin=True,
+        told=True,
     )
     process.stdout.readline()
     both.be("ok")
@@ -317,7 +317,7 @@ def test_a_living_program_keeps_its_turns(program, both, produce):
         turnspan.flush(30)
         """,
         *both.to,
-        stdin=True,
+        told=True,
     )
     process.stdout.readline()
     process.send_signal(signal.SIGSTOP)
@@ -365,7 +365,7 @@ def test_two_hundred_dead_programs_cost_no_more_descriptors_than_sixteen(ended, 
         """
     assert ended(crowd, *both.to)[0] == 0
 
-    process = program(heir, *both.to, stdin=True)
+    process = program(heir, *both.to, told=True)
     waits = process.stdout.readline()
     both.be("ok")
     out, _ = process.communicate("go\n", timeout=90)
