@@ -10,7 +10,7 @@ As a process: `python server.py` prints `{"url": …, "control": …}`; the cont
 Modes: ok · down · slow (`delay_s`) · silent · half_closing · trickle · garbage ·
 status (`status`, `retry_after`) · poison (`ids`, `status`: requests that hold one of them) ·
 too_large (`limit_bytes` of the body, inflated) · refuse (`ids`: per item, in the answer) ·
-redirect (`location`, `status`).
+redirect (`location`, `status`) · circle (redirects to a further path, always).
 With `times` or `for_s` a mode ends after so many requests or seconds.
 """
 
@@ -300,6 +300,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._ok(mode, content)
         else:
             self._answer(mode.status, location=mode.location)
+
+    def _circle(self, *_: object) -> None:
+        self._answer(308, location=f"/round{self.path}")
 
 
 def _turns(body: bytes) -> Content:

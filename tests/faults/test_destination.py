@@ -15,7 +15,7 @@ TROUBLES = {
     "a byte at a time": ("trickle", {"times": 1}),
     "garbage": ("garbage", {"times": 2}),
     "elsewhere": ("redirect", {"location": "http://127.0.0.2:9/v1", "status": 307, "times": 2}),
-    "moved in a circle": ("redirect", {"location": "/v1/round", "status": 308, "times": 6}),
+    "moved in a circle": ("circle", {"times": 12}),
     **{
         str(status): ("status", {"status": status, "times": 2})
         for status in (401, 403, 404, 408, 425, 429, 500, 503)
