@@ -65,14 +65,15 @@ class JournalBacklog:
         room = Room(max_turns, max_bytes)
         turns: list[JournalledTurn] = []
         self._last = []
-        for tail in self._tails():
+        tails = self._tails()
+        for tail in tails:
             for end, line in tail.read(room):
                 turns.append(JournalledTurn(line))
                 self._last.append((tail, end))
             if room.is_full:
                 return turns
         self._finish()
-        if not turns and self._postponed() and self._adopt_more():
+        if not turns and self._has_more(tails):
             return self.read(max_turns=max_turns, max_bytes=max_bytes)
         for end, line in self._ring.read(room):
             turns.append(JournalledTurn(line))
@@ -142,6 +143,12 @@ class JournalBacklog:
                 if segment.path.name not in self._own:
                     self._own[segment.path.name] = self._tail_of(segment)
             return [*self._adopted, *filter(None, self._own.values())]
+
+    def _has_more(self, tails: Sequence[Tail]) -> bool:
+        """Is there anything beside ``tails``, handed over here or by another thread meanwhile?"""
+        if self._postponed():
+            self._adopt_more()
+        return any(tail not in tails for tail in self._tails())
 
     def _tail_of(self, segment: OwnSegment) -> Tail:
         tail = Tail(
