@@ -16,6 +16,7 @@ from turnspan.delivery.batch import Courtesy
 from turnspan.delivery.dead import DeadLetters
 from turnspan.delivery.health import ExporterHealth, FlushReport
 from turnspan.delivery.retry import Backoff
+from turnspan.delivery.settlement import Settlement
 from turnspan.delivery.tally import Tally
 from turnspan.notices import say
 from turnspan.ports import Backlog, Clock, Exporter, JournalledTurn, Outcome, Unsent
@@ -68,10 +69,10 @@ class Worker:
         self._backlog = backlog
         self._settings = settings
         self._clock = clock
-        self._dead = dead
         self._durable = durable
         self._backoff = Backoff()
         self._tally = Tally()
+        self._settlement = Settlement(exporter.name, backlog, self._tally, dead=dead, clock=clock)
         self._courtesy = Courtesy(lambda: backlog.appended, hurried=self._is_hurried)
         self._reset()
 
@@ -89,7 +90,7 @@ class Worker:
         self._seen = 0
         self._more = True
         self._caught_up_s = time.monotonic()
-        self._ahead: set[bytes] = set()  # settled, but behind one that is not
+        self._settlement.nothing_waits()
         self._attempts = Attempts(self._exporter, self._courtesy, self._tally, self._time_for_one)
 
     # ── from any thread ──────────────────────────────────────────────────────────────────
@@ -206,7 +207,7 @@ class Worker:
         if waiting.turns is None:
             return math.ceil(waiting.size_bytes / self._tally.mean_bytes)
         # What is settled behind an unsettled turn waits in the backlog only.
-        return max(0, waiting.turns - len(self._ahead))
+        return max(0, waiting.turns - self._settlement.ahead)
 
     def _waiting(self) -> Unsent:
         """What is in the backlog, counted where that is quick."""
@@ -255,9 +256,12 @@ class Worker:
         if not batch:
             self._idle()
             return
-        todo = [t for t in batch if t.raw not in self._ahead] if self._ahead else batch
+        todo = self._settlement.unsettled(batch)
         self._courtesy.begin()
-        outcome = self._settle(batch, todo, self._attempts.offer(todo))
+        delivered = self._tally.delivered
+        outcome = self._settlement.settle(batch, todo, self._attempts.offer(todo))
+        if self._tally.delivered > delivered:
+            self._backoff.reset()
         if outcome.unsent:
             self._fail(outcome)
             self._pause(outcome.retry_after_s)
@@ -283,7 +287,7 @@ class Worker:
         with self._settled:
             self._empty_read = self._reads
             self._settled.notify_all()
-        self._ahead.clear()
+        self._settlement.nothing_waits()
         self._recover()
         if self._close_at_s is None:
             self._backlog.wait(None)
@@ -294,51 +298,6 @@ class Worker:
         if self._close_at_s is None:
             return self._settings.timeout_s
         return min(self._settings.timeout_s, self._close_at_s - time.monotonic())
-
-    def _settle(
-        self, batch: Sequence[JournalledTurn], todo: Sequence[JournalledTurn], outcome: Outcome
-    ) -> Outcome:
-        """Count, bury the refused, commit what is done; the outcome that is left."""
-        unburied = self._bury(todo, outcome)
-        unsent = outcome.unsent | unburied
-        refused = len(outcome.refused) - len(unburied)
-        delivered = len(todo) - refused - len(unsent)
-        if delivered:
-            self._backoff.reset()
-        self._tally.settled(
-            delivered=delivered,
-            refused=refused,
-            size_bytes=sum(len(turn.raw) for turn in todo),
-            turns=len(todo),
-        )
-        done = len(batch)
-        self._ahead.clear()
-        if unsent:
-            waiting = {todo[index].raw for index in unsent}
-            done = next(i for i, turn in enumerate(batch) if turn.raw in waiting)
-            self._ahead = {turn.raw for turn in batch[done:] if turn.raw not in waiting}
-        if done:
-            self._backlog.commit(done)
-            self._tally.committed(batch[:done])
-        cause = outcome.cause or ("dead letters cannot be written" if unburied else "")
-        return Outcome({}, None, unsent, cause, outcome.status, outcome.retry_after_s)
-
-    def _bury(self, todo: Sequence[JournalledTurn], outcome: Outcome) -> frozenset[int]:
-        """Write the refused to the dead letters; those that could not be written."""
-        unburied = set()
-        for index, reason in outcome.refused.items():
-            try:
-                self._bury_one(todo[index], reason)
-            except OSError as exc:
-                unburied.add(index)
-                say(f"dead {self.name}", "a refused turn cannot be kept: %s", exc)
-        return frozenset(unburied)
-
-    def _bury_one(self, turn: JournalledTurn, reason: str) -> None:
-        if self._dead is not None:
-            self._dead.append(self.name, turn, reason=reason, at=self._clock.now_ns())
-        kept = "see `turnspan dead`" if self._dead is not None else "it is gone"
-        say(f"refused {self.name}", "%s refused a turn (%s); %s", self.name, reason, kept)
 
     def _fail(self, outcome: Outcome, error: Exception | None = None) -> None:
         cause = outcome.cause[:CAUSE_CHARS] or "it took only a part, and did not say why"
