@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, overload
 
+from turnspan.pace import Pace, breathe
 from turnspan.ports import JournalledTurn
 
 __all__ = ["Batch", "Courtesy"]
 
 SLICE_TURNS: Final = 16
 NAP_S: Final = 0.0007
-BREATH_S: Final = 0.00005
 PATIENCE_S: Final = 0.05
 
 
@@ -48,7 +48,7 @@ class Courtesy:
         while (now := self._appended()) != self._seen:
             self._seen = now
             if self._hurried() or self.stood_back_s >= self._patience_s:
-                time.sleep(BREATH_S)
+                breathe()
                 return
             began_s = time.monotonic()
             time.sleep(NAP_S)
@@ -65,8 +65,10 @@ class Batch(Sequence[JournalledTurn]):
         self._courtesy = courtesy
 
     def __iter__(self) -> Iterator[JournalledTurn]:
+        pace = Pace()
         for start in range(0, len(self._turns), SLICE_TURNS):
             self._courtesy.stand_back()
+            pace.step()
             yield from self._turns[start : start + SLICE_TURNS]
 
     def __len__(self) -> int:

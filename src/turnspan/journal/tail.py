@@ -19,6 +19,7 @@ from turnspan.journal.reader import (
     turn_lines,
 )
 from turnspan.notices import say
+from turnspan.pace import Pace
 from turnspan.schema.wire import TURN
 
 __all__ = ["Room", "Tail", "Waiting"]
@@ -110,6 +111,7 @@ class Tail:
         read: list[tuple[int, bytes]] = []
         if not self._is_opened():
             return read
+        pace = Pace()
         for end, line in lines(self._fd, self.position):
             if is_whole(line):
                 if line.startswith(TURN):
@@ -117,6 +119,7 @@ class Tail:
                         break
                     read.append((end, line))
                     self._last_end = end
+                    pace.step()
             elif not is_blank(line):
                 self._skip(end)
             self._scanned = end
