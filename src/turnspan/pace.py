@@ -8,7 +8,7 @@ from typing import Final
 __all__ = ["Pace", "breathe"]
 
 SLICE_S: Final = 0.0005
-BREATH_S: Final = 0.00005
+BREATH_S: Final = 0.000001  # the kernel makes 60 to 70 microseconds of it
 
 
 class Pace:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -74,12 +75,12 @@ class Runtime:
         self.journal: Journal | None = _journal(settings, self._resource, names, self._clock)
         self._ring = None if self.journal else RingLog(settings.ring_bytes, exporters=names)
         self._build()
-        if self.journal is not None and self._carriers and self.journal.adopt():
-            self._start()
+        if self.journal is not None and self._carriers:
+            self.journal.adopt_aside(lambda: self.delivery.start())
 
     def flush(self, timeout_s: float = 5.0) -> FlushReport:
         """Deliver what was recorded by now, within ``timeout_s``; what became of it."""
-        report = self.delivery.flush(timeout_s)
+        report = self.delivery.flush(self._left_s(timeout_s))
         if self.journal is not None:
             self.journal.sync(timeout_s)
         return report
@@ -93,7 +94,7 @@ class Runtime:
         Raises:
             TypeError: ``timeout_s`` is no number; nothing was closed.
         """
-        report = self.delivery.close(_seconds(timeout_s))
+        report = self.delivery.close(self._left_s(_seconds(timeout_s)))
         _close_all(self.exporters)
         if self.recorder.is_busy:
             self._rest()
@@ -109,7 +110,7 @@ class Runtime:
         Recording goes on: other exit handlers may still have turns, which the next process
         delivers.
         """
-        self.delivery.close(self.settings.exit_s)
+        self.delivery.close(self._left_s(self.settings.exit_s))
         _close_all(self._carriers)
         self._rest()
 
@@ -127,6 +128,13 @@ class Runtime:
             journalled=counts.journalled if counts else 0,
             dropped=dropped,
         )
+
+    def _left_s(self, timeout_s: float) -> float:
+        """Of ``timeout_s`` what is left when adoption has had its first look."""
+        until_s = time.monotonic() + timeout_s
+        if self.journal is not None:
+            self.journal.wait_adopted(timeout_s)
+        return max(until_s - time.monotonic(), 0.0)
 
     def _rest(self) -> None:
         if self.journal is not None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +71,7 @@ class Journal:
         self._settings = settings
         self._clock = clock
         self._headers = Headers(directory)
+        self._on_adopted: Callable[[], None] = lambda: None
         segment_bytes = min(settings.segment_bytes, max(settings.directory_bytes // 4, 4096))
         self.log: JournalLog = JournalLog(
             Chain(directory, source, clock),
@@ -132,6 +134,22 @@ class Journal:
             self._backlogs, own=own, all_hosts=all_hosts, from_start=from_start
         )
 
+    def adopt_aside(self, on_adopted: Callable[[], None]) -> None:
+        """Have upkeep adopt what there may be; ``on_adopted`` runs there when it found any.
+
+        Completing a long journal of a dead owner takes a while, which nobody is to wait for.
+        """
+        self._on_adopted = on_adopted
+        if self.directory.owners():
+            self._adopted.clear()
+            self.upkeep.start()
+            if not self.upkeep.is_running:
+                self._adopted.set()
+
+    def wait_adopted(self, timeout_s: float) -> None:
+        """Wait until the first look after `adopt_aside` is over, ``timeout_s`` at the most."""
+        self._adopted.wait(max(timeout_s, 0.0))
+
     def forget(self, exporter: str) -> int:
         """Take everything there is for ``exporter`` as delivered; in how many segments."""
         cursors = Cursors(self.directory, exporter)
@@ -150,8 +168,7 @@ class Journal:
     def maintain(self) -> float:
         """One round of upkeep; after how many seconds the next is due."""
         self.log.check()
-        if self._backlogs:
-            self.adopt()
+        self._adopt_for_backlogs()
         self._write_numbers()
         self.log.numbers.keep()
         has_room = self._sweep()
@@ -211,9 +228,18 @@ class Journal:
             retain_s=self._settings.retain_s,
             budget_bytes=self._settings.directory_bytes,
         )
+        self._adopted = threading.Event()
+        self._adopted.set()
         self._numbered: tuple[str, int] | None = None
         self.upkeep: Upkeep = Upkeep(self.maintain)
         self._syncer = Syncer(self.log) if self._settings.durability == "disk" else None
+
+    def _adopt_for_backlogs(self) -> None:
+        try:
+            if self._backlogs and self.adopt():
+                self._on_adopted()
+        finally:
+            self._adopted.set()
 
     def _start_threads(self) -> None:
         self.upkeep.start()

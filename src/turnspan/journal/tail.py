@@ -113,14 +113,13 @@ class Tail:
             return read
         pace = Pace()
         for end, line in lines(self._fd, self.position):
-            if is_whole(line):
-                if line.startswith(TURN):
-                    if not room.takes(line):
-                        break
-                    read.append((end, line))
-                    self._last_end = end
-                    pace.step()
-            elif not is_blank(line):
+            if line.startswith(TURN) and line.endswith(b"}\n"):
+                if not room.takes(line):
+                    break
+                read.append((end, line))
+                self._last_end = end
+                pace.step()
+            elif not is_whole(line) and not is_blank(line):
                 self._skip(end)
             self._scanned = end
         if not read:
