@@ -76,7 +76,7 @@ class Runtime:
         self._ring = None if self.journal else RingLog(settings.ring_bytes, exporters=names)
         self._build()
         if self.journal is not None and self._carriers:
-            self.journal.adopt_aside(lambda: self.delivery.start())
+            self.journal.adopt_aside(self.delivery.start)
 
     def flush(self, timeout_s: float = 5.0) -> FlushReport:
         """Deliver what was recorded by now, within ``timeout_s``; what became of it."""

@@ -29,7 +29,7 @@ __all__ = ["Journal", "JournalCounts"]
 
 UPKEEP_S = 30.0
 PARKED_UPKEEP_S = 1.0
-OVER_BUDGET = "directory budget"
+MARGIN_BYTES = 2**20  # of the budget: for a last record, cursors, dead letters
 _journals: weakref.WeakSet[Journal] = weakref.WeakSet()
 
 
@@ -72,10 +72,10 @@ class Journal:
         self._clock = clock
         self._headers = Headers(directory)
         self._on_adopted: Callable[[], None] = lambda: None
-        segment_bytes = min(settings.segment_bytes, max(settings.directory_bytes // 4, 4096))
+        self._segment_bytes = min(settings.segment_bytes, max(settings.directory_bytes // 4, 4096))
         self.log: JournalLog = JournalLog(
             Chain(directory, source, clock),
-            segment_bytes=segment_bytes,
+            segment_bytes=self._segment_bytes,
             ring_bytes=settings.ring_bytes,
             durable=settings.durability == "disk",
             on_segment=self._start_threads,
@@ -171,12 +171,7 @@ class Journal:
         self._adopt_for_backlogs()
         self._write_numbers()
         self.log.numbers.keep()
-        has_room = self._sweep()
-        if self.log.parked and has_room:
-            self.log.unpark()
-        elif not has_room and not self.log.parked and self.log.is_open:
-            say("budget", "%s is full: turns are kept in memory", self.directory.path)
-            self.log.park(OVER_BUDGET)
+        self._ration()
         return PARKED_UPKEEP_S if self.log.parked else UPKEEP_S
 
     def counts(self) -> JournalCounts:
@@ -227,6 +222,7 @@ class Journal:
             self._headers,
             retain_s=self._settings.retain_s,
             budget_bytes=self._settings.directory_bytes,
+            reserve_bytes=self._segment_bytes * 3 // 2,  # it is swept at each rotation
         )
         self._adopted = threading.Event()
         self._adopted.set()
@@ -254,12 +250,26 @@ class Journal:
         self.log.numbers.write(active.owner, active.seq)
         self._numbered = (active.owner, active.seq)
 
-    def _sweep(self) -> bool:
+    def _ration(self) -> None:
+        """Let the log write what the directory has room for; what memory holds goes first."""
+        budget_bytes = self._settings.directory_bytes
+        before = self.log.appended
+        room_bytes = self._sweep() - min(budget_bytes // 16, MARGIN_BYTES)
+        room_bytes -= self.log.appended - before  # perhaps not in the size yet
+        if self.log.parked:
+            in_memory = self.log.ring.size_bytes
+            if room_bytes <= min(in_memory, budget_bytes // 2):
+                return
+            self.log.unpark()
+            room_bytes -= in_memory
+        self.log.ration(max(room_bytes, 0))
+
+    def _sweep(self) -> int:
         own = {
             segment.path.name: segment.sealed_at_s is not None
             for segment in self.log.chain.segments
         }
-        has_room = self._retention.sweep(own, self._clock.now_ns())
+        room_bytes = self._retention.sweep(own, self._clock.now_ns())
         for segment in self.log.chain.segments:
             if segment.sealed_at_s is None or segment.path.exists():
                 continue
@@ -267,7 +277,7 @@ class Journal:
                 self.log.forget(segment.path)
         if self.log.chain.owner:
             compact(self.directory, {self.log.chain.owner})
-        return has_room
+        return room_bytes
 
     def after_fork(self) -> None:
         """In a forked child: begin anew, in segments of its own."""

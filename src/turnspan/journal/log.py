@@ -32,6 +32,7 @@ from turnspan.schema.wire import TURN
 
 __all__ = ["JournalLog"]
 
+OVER_BUDGET = "directory budget"
 _TORN_END = b" \n"  # after it a torn line ends in a space, and no reader takes it for a record
 OPENING_S = 1.0
 _write = os.write
@@ -62,9 +63,11 @@ class JournalLog:
         self.parked: str | None = None
         """Why nothing is written to disk at the moment."""
         self._segment_bytes = segment_bytes
+        self._rotation = NEVER  # the byte count at which the next segment begins
         self._durable = durable
         self._on_segment = on_segment
         self._why = ""  # no segment could be made
+        self._ration = NEVER  # the byte count at which the directory's budget is used up
         self._is_open = False
         self._is_closed = False
         self._switching = False
@@ -109,6 +112,16 @@ class JournalLog:
             return self._is_open and not self._switching and self._open_segment()
         finally:
             self._switch.release()
+
+    def ration(self, size_bytes: int) -> None:
+        """Write no more than ``size_bytes`` from now on, until there is another ration."""
+        self._ration = self.appended + size_bytes
+        if not self._is_open:
+            return
+        if size_bytes > 0:
+            self._rise(self._rotation)
+        else:
+            self._use_up()
 
     def park(self, reason: str) -> None:
         """Send records to the ring, until `unpark`."""
@@ -203,6 +216,7 @@ class JournalLog:
         self._drop_orphans()
         self.appended = self.turns = self.diverted = 0
         self.parked = None
+        self._ration = NEVER
         self.numbers.after_fork()
         self.chain.after_fork()
         self._lead_nowhere()
@@ -213,12 +227,22 @@ class JournalLog:
             os.close(self._fd)
 
     def _reached(self, total: int) -> None:
-        if total >= self.bells.floor:
-            if self.rotate():
-                self.bells.rise(total + self._segment_bytes)
-            else:
-                self.bells.rise(total + self._segment_bytes // 8)
+        if total >= self._ration:
+            self._use_up()
+        elif total >= self.bells.floor and not self.rotate():
+            self._rise(total + self._segment_bytes // 8)
         self.bells.reached(total)
+
+    def _use_up(self) -> None:
+        """The directory's budget is used up: go on in memory."""
+        self._ration = NEVER
+        say("budget", "%s is full: turns are kept in memory", self.chain.directory.path)
+        self.park(OVER_BUDGET)
+
+    def _rise(self, rotation: int) -> None:
+        """Have `_reached` called at the next ``rotation``, or when the ration is used up."""
+        self._rotation = rotation
+        self.bells.rise(min(rotation, self._ration))
 
     def _divert(self, line: bytes, error: OSError) -> None:
         """The disk did not take ``line``: write it to a new segment, or to the ring."""
@@ -306,7 +330,7 @@ class JournalLog:
             self._lead_to(new)
             self._is_open = True
             self._why = ""
-            self.bells.rise(self.appended + self._segment_bytes)
+            self._rise(self.appended + self._segment_bytes)
         finally:
             self._switching = False
         self._on_segment()
@@ -324,6 +348,7 @@ class JournalLog:
     def _lead_nowhere(self) -> None:
         self._lead_to(_null())
         self._is_open = False
+        self._rotation = NEVER
         self.bells.rise(NEVER)
 
     def _lead_to(self, new: int) -> None:
