@@ -19,13 +19,14 @@ from turnspan.clock import SystemClock
 from turnspan.delivery.dead import DeadLetters
 from turnspan.delivery.delivery import Delivery
 from turnspan.delivery.health import FlushReport, Health
+from turnspan.delivery.sigterm import SigtermHook
 from turnspan.errors import SettingsError
+from turnspan.exporters.observed import ObservedLog
 from turnspan.exporters.registry import build_all
 from turnspan.journal import Directory, Journal, RingLog
 from turnspan.notices import say
-from turnspan.ports import Clock, Exporter, Ids, JournalledTurn, Observer, SpanSource, TurnLog
+from turnspan.ports import Clock, Exporter, Ids, Observer, SpanSource
 from turnspan.schema import RandomIds
-from turnspan.schema.wire import TURN
 from turnspan.settings import Settings
 from turnspan.telemetry import detect_resource, span_source
 
@@ -160,7 +161,7 @@ class Runtime:
             durable=self.journal is not None,
         )
         self.recorder: Recorder = Recorder(
-            _Tee(log, self._observers) if self._observers else log,
+            ObservedLog(log, self._observers) if self._observers else log,
             self._spans,
             self._clock,
             self._ids,
@@ -233,10 +234,10 @@ def flush(timeout_s: float = 5.0) -> FlushReport:
 
 
 async def aflush(timeout_s: float = 5.0) -> FlushReport:
-    """`flush` without blocking the event loop."""
-    from asyncio import to_thread
+    """`flush` without blocking the event loop; cancelled, it goes on without anybody waiting."""
+    from turnspan.aside import run_aside  # here: brings asyncio
 
-    return await to_thread(flush, timeout_s)
+    return await run_aside(lambda: flush(timeout_s))
 
 
 def close(timeout_s: float = 5.0) -> FlushReport:
@@ -250,7 +251,11 @@ def close(timeout_s: float = 5.0) -> FlushReport:
     with _lock:
         runtime, _current = _current, None
         active.use(None)
+        _sigterm.remove()
     return runtime.close(timeout_s) if runtime else FlushReport()
+
+
+_sigterm: Final = SigtermHook(flush)
 
 
 def health() -> Health:
@@ -263,6 +268,10 @@ def _install(runtime: Runtime) -> Runtime:
     with _lock:
         before, _current, _problem = _current, runtime, None
         active.use(None if runtime.settings.disabled else runtime.recorder)
+        if runtime.settings.on_sigterm:
+            _sigterm.install(runtime.settings.exit_s)
+        else:
+            _sigterm.remove()
     if before is not None:
         before.close(before.settings.exit_s)
     return runtime
@@ -321,26 +330,6 @@ def _baggage(keys: Sequence[str]) -> Callable[[], Mapping[str, str]] | None:
         return {key: str(there[key]) for key in keys if key in there}
 
     return read
-
-
-class _Tee:
-    """A log that also shows each ended turn to the exporters in this process."""
-
-    def __init__(self, log: TurnLog, observers: Sequence[Observer]) -> None:
-        self._log = log
-        self._observers = tuple(observers)
-        self.next_number = log.next_number
-
-    def append(self, line: bytes, /) -> None:
-        """Keep ``line``, and show it where it is a turn."""
-        self._log.append(line)
-        if line.startswith(TURN):
-            turn = JournalledTurn(line)
-            for observer in self._observers:
-                try:
-                    observer.observe(turn)
-                except Exception as exc:  # noqa: BLE001  # a border: foreign exporters
-                    say("observer", "an exporter in this process failed: %s", exc, error=exc)
 
 
 def _close_at_exit() -> None:
