@@ -28,7 +28,7 @@ from turnspan.notices import say
 from turnspan.ports import Clock, Exporter, Ids, Observer, SpanSource
 from turnspan.schema import RandomIds
 from turnspan.settings import Settings
-from turnspan.telemetry import detect_resource, span_source
+from turnspan.telemetry import SelfMetrics, detect_resource, span_source
 
 if TYPE_CHECKING:
     from turnspan.ports import Backlog
@@ -159,6 +159,7 @@ class Runtime:
             clock=self._clock,
             dead=DeadLetters(self.journal.directory.path) if self.journal else None,
             durable=self.journal is not None,
+            on_delivered=_metrics.delivered,
         )
         self.recorder: Recorder = Recorder(
             ObservedLog(log, self._observers) if self._observers else log,
@@ -263,6 +264,14 @@ def health() -> Health:
     return _current.health() if _current else Health(problem=_problem)
 
 
+def _journal_bytes() -> int | None:
+    journal = _current.journal if _current else None
+    return journal.directory.size_bytes() if journal else None
+
+
+_metrics: Final = SelfMetrics(lambda: _current.health() if _current else None, _journal_bytes)
+
+
 def _install(runtime: Runtime) -> Runtime:
     global _current, _problem  # there is one runtime a process
     with _lock:
@@ -272,6 +281,8 @@ def _install(runtime: Runtime) -> Runtime:
             _sigterm.install(runtime.settings.exit_s)
         else:
             _sigterm.remove()
+    if not runtime.settings.disabled:
+        _metrics.make(os.environ)
     if before is not None:
         before.close(before.settings.exit_s)
     return runtime

@@ -10,6 +10,7 @@ from typing import Final
 
 from turnspan.delivery.dead import DeadLetters
 from turnspan.delivery.health import ExporterHealth, FlushReport
+from turnspan.delivery.settlement import OnDelivered, unheard
 from turnspan.delivery.worker import Worker
 from turnspan.ports import Backlog, Clock, Exporter
 from turnspan.settings import Settings
@@ -35,12 +36,21 @@ class Delivery:
         clock: Clock,
         dead: DeadLetters | None,
         durable: bool = True,
+        on_delivered: OnDelivered = unheard,
     ) -> None:
         self._durable = durable
         self._closed: FlushReport | None = None
         self._closing = threading.Lock()
         self._workers = tuple(
-            Worker(exporter, backlog, settings=settings, clock=clock, dead=dead, durable=durable)
+            Worker(
+                exporter,
+                backlog,
+                settings=settings,
+                clock=clock,
+                dead=dead,
+                durable=durable,
+                on_delivered=on_delivered,
+            )
             for exporter, backlog in routes
         )
 

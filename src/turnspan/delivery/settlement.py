@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from turnspan.delivery.dead import DeadLetters
 from turnspan.delivery.tally import Tally
+from turnspan.journal.reader import ended_at
 from turnspan.notices import say
 from turnspan.ports import Backlog, Clock, JournalledTurn, Outcome
 
-__all__ = ["Settlement"]
+__all__ = ["OnDelivered", "Settlement", "unheard"]
+
+OnDelivered: TypeAlias = Callable[[str, float], object]
+"""Is told the exporter's name, and how many seconds ago the oldest turn ended that arrived."""
+
+
+def unheard(_exporter: str, _latency_s: float) -> None:
+    """Where nobody measures."""
 
 
 class Settlement:
@@ -20,13 +29,21 @@ class Settlement:
     """
 
     def __init__(
-        self, name: str, backlog: Backlog, tally: Tally, *, dead: DeadLetters | None, clock: Clock
+        self,
+        name: str,
+        backlog: Backlog,
+        tally: Tally,
+        *,
+        dead: DeadLetters | None,
+        clock: Clock,
+        on_delivered: OnDelivered,
     ) -> None:
         self._name = name
         self._backlog = backlog
         self._tally = tally
         self._dead = dead
         self._clock = clock
+        self._on_delivered = on_delivered
         self._ahead: set[bytes] = set()
 
     @property
@@ -49,8 +66,11 @@ class Settlement:
         unburied = self._bury(todo, outcome)
         unsent = outcome.unsent | unburied
         refused = len(outcome.refused) - len(unburied)
+        delivered = len(todo) - refused - len(unsent)
+        if delivered:
+            self._tell_latency(todo, outcome)
         self._tally.settled(
-            delivered=len(todo) - refused - len(unsent),
+            delivered=delivered,
             refused=refused,
             size_bytes=sum(len(turn.raw) for turn in todo),
             turns=len(todo),
@@ -66,6 +86,14 @@ class Settlement:
             self._tally.committed(batch[:done])
         cause = outcome.cause or ("dead letters cannot be written" if unburied else "")
         return Outcome({}, None, unsent, cause, outcome.status, outcome.retry_after_s)
+
+    def _tell_latency(self, todo: Sequence[JournalledTurn], outcome: Outcome) -> None:
+        """Say how long ago the oldest turn ended of those that have arrived."""
+        gone = outcome.unsent | outcome.refused.keys()
+        oldest = next(turn for index, turn in enumerate(todo) if index not in gone)
+        at_ns = ended_at(oldest.raw)
+        if at_ns is not None:
+            self._on_delivered(self._name, max(self._clock.now_ns() - at_ns, 0) / 1e9)
 
     def _bury(self, todo: Sequence[JournalledTurn], outcome: Outcome) -> frozenset[int]:
         """Write the refused to the dead letters; those that could not be written."""

@@ -16,7 +16,7 @@ from turnspan.delivery.batch import Courtesy
 from turnspan.delivery.dead import DeadLetters
 from turnspan.delivery.health import ExporterHealth, FlushReport
 from turnspan.delivery.retry import Backoff
-from turnspan.delivery.settlement import Settlement
+from turnspan.delivery.settlement import OnDelivered, Settlement, unheard
 from turnspan.delivery.tally import Tally
 from turnspan.notices import say
 from turnspan.ports import Backlog, Clock, Exporter, JournalledTurn, Outcome, Unsent
@@ -63,6 +63,7 @@ class Worker:
         clock: Clock,
         dead: DeadLetters | None,
         durable: bool = True,
+        on_delivered: OnDelivered = unheard,
     ) -> None:
         self.name: str = exporter.name
         self._exporter = exporter
@@ -72,7 +73,9 @@ class Worker:
         self._durable = durable
         self._backoff = Backoff()
         self._tally = Tally()
-        self._settlement = Settlement(exporter.name, backlog, self._tally, dead=dead, clock=clock)
+        self._settlement = Settlement(
+            exporter.name, backlog, self._tally, dead=dead, clock=clock, on_delivered=on_delivered
+        )
         self._courtesy = Courtesy(lambda: backlog.appended, hurried=self._is_hurried)
         self._reset()
 
