@@ -128,6 +128,7 @@ class Runtime:
             recorded=self.recorder.recorded,
             journalled=counts.journalled if counts else 0,
             dropped=dropped,
+            parked=counts.parked if counts else None,
         )
 
     def _left_s(self, timeout_s: float) -> float:

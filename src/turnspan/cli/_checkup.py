@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from turnspan.cli._disk import appendable, room, to_be_made, writable
 from turnspan.cli._finding import BROKEN, OK, WARNING, Finding
-from turnspan.cli._output import counted, shown_size
+from turnspan.cli._output import counted, shown_length, shown_size, shown_time
 from turnspan.errors import TurnspanError
 
 if TYPE_CHECKING:
-    from turnspan.journal import Directory, History
+    from turnspan.journal import Directory, History, Loss
     from turnspan.ports import Exporter
     from turnspan.settings import Option, Settings
 
@@ -197,6 +198,7 @@ class Checkup:
         history = History(directory)
         yield _owners(history)
         yield from self._owed(history)
+        yield from map(_loss, history.losses())
         corrupt = history.count_corrupt()
         if corrupt:
             yield Finding(
@@ -213,6 +215,8 @@ class Checkup:
     def _owed(self, history: History) -> Iterator[Finding]:
         for each in history.owed():
             left = f"{shown_size(each.size_bytes)} in {counted(each.segments, 'segment')}"
+            if each.oldest_at is not None:
+                left += f", the oldest turn for {shown_length(time.time_ns() - each.oldest_at)}"
             if each.size_bytes and not each.is_served:
                 yield Finding(
                     "delivery",
@@ -226,6 +230,16 @@ class Checkup:
                     f"owed {left}; a running process serves it" if each.size_bytes else "all of it"
                 )
                 yield Finding("delivery", OK, f"{each.exporter}: {said}")
+
+
+def _loss(loss: Loss) -> Finding:
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(loss.dropped.items()))
+    return Finding(
+        "dropped",
+        WARNING,
+        f"process {loss.pid} dropped turns until {shown_time(loss.at)}: {reasons}",
+        "mend the destination or give the directory more room; docs/metrics.md has the reasons",
+    )
 
 
 def _onoff(flag: bool) -> str:  # noqa: FBT001  # it is what is shown

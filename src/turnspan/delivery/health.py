@@ -61,7 +61,9 @@ class Health:
     refused: int = 0
     unsent: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
-    """By reason."""
+    """By reason: docs/metrics.md lists them."""
+    parked: str | None = None
+    """Why turns are kept in memory at the moment, although there is a journal."""
     oldest_unsent_age_s: float | None = None
     exporters: Mapping[str, ExporterHealth] = field(default_factory=dict)
     problem: str | None = None
@@ -75,6 +77,7 @@ class Health:
         recorded: int,
         journalled: int,
         dropped: Mapping[str, int],
+        parked: str | None = None,
     ) -> Health:
         """Counts of capture and journal with those of ``exporters`` summed up."""
         each = tuple(exporters.values())
@@ -86,6 +89,7 @@ class Health:
             refused=sum(one.refused for one in each),
             unsent=sum(one.unsent for one in each),
             dropped=dropped,
+            parked=parked,
             oldest_unsent_age_s=max(ages, default=None),
             exporters=exporters,
         )

@@ -16,6 +16,7 @@ from turnspan.journal.adoption import Headers
 from turnspan.journal.cursors import Cursors
 from turnspan.journal.directory import Directory
 from turnspan.journal.lock import LIFE, OwnerLock
+from turnspan.journal.losses import Loss, written
 from turnspan.journal.owner import Owner
 from turnspan.journal.reader import (
     CorruptLines,
@@ -66,6 +67,8 @@ class Owed:
     segments: int
     is_served: bool
     """Does a running process have this exporter?"""
+    oldest_at: int | None = None
+    """When the oldest turn of it ended, nanoseconds since the Unix epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,19 +165,23 @@ class History:
     def owed(self) -> list[Owed]:
         """What each exporter named by a segment has yet to be given."""
         sizes: dict[str, tuple[int, int]] = {}
+        oldest: dict[str, int] = {}
         served: set[str] = set()
         for owner, names in self.directory.owners().items():
             is_live = self._judge(owner) == "live"
             for name in names:
                 size = _size(self.directory.journal / name)
                 for exporter in self._headers.exporters(name):
-                    left = max(size - Cursors(self.directory, exporter).position(name), 0)
+                    position = Cursors(self.directory, exporter).position(name)
+                    left = max(size - position, 0)
+                    if left and (at := self._oldest_at(name, position)):
+                        oldest[exporter] = min(at, oldest.get(exporter, at))
                     bytes_left, segments = sizes.get(exporter, (0, 0))
                     sizes[exporter] = (bytes_left + left, segments + (left > 0))
                     if is_live:
                         served.add(exporter)
         return [
-            Owed(exporter, *left, is_served=exporter in served)
+            Owed(exporter, *left, is_served=exporter in served, oldest_at=oldest.get(exporter))
             for exporter, left in sorted(sizes.items())
         ]
 
@@ -192,6 +199,10 @@ class History:
             found += [Held(to, each.name, state, n) for to, n in sorted(counts.items()) if n]
         return found
 
+    def losses(self) -> list[Loss]:
+        """What processes dropped that recorded here, the last one last."""
+        return written(self.directory)
+
     def count_corrupt(self) -> int:
         """Lines in all segments that are no records; reads everything."""
         for path in self._paths():
@@ -199,6 +210,11 @@ class History:
                 if not is_whole(line) and not is_blank(line):
                     self.corrupt.note(path.name, end)
         return len(self.corrupt)
+
+    def _oldest_at(self, name: str, position: int) -> int | None:
+        """When the first turn of a segment ended that stands after ``position``."""
+        first = next(turn_lines(self.directory.journal / name, position), None)
+        return ended_at(first[1]) if first else None
 
     def _paths(self) -> list[Path]:
         owners = self.directory.owners().values()

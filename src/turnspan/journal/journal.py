@@ -16,6 +16,7 @@ from turnspan.journal.chain import Chain, Source
 from turnspan.journal.cursors import Cursors
 from turnspan.journal.directory import Directory
 from turnspan.journal.log import JournalLog
+from turnspan.journal.losses import Losses
 from turnspan.journal.numbers import compact
 from turnspan.journal.reader import CorruptLines
 from turnspan.journal.retention import Retention
@@ -172,6 +173,7 @@ class Journal:
         self._write_numbers()
         self.log.numbers.keep()
         self._ration()
+        self._write_losses()
         return PARKED_UPKEEP_S if self.log.parked else UPKEEP_S
 
     def counts(self) -> JournalCounts:
@@ -202,6 +204,7 @@ class Journal:
         self._backlogs.clear()
         self._adoption.close()
         self.log.close()
+        self._write_losses()
         _journals.discard(self)
 
     def rest(self, timeout_s: float = 0.2) -> None:
@@ -213,6 +216,7 @@ class Journal:
         if self._syncer:
             self._syncer.close(timeout_s)
         self.log.rest()
+        self._write_losses()
 
     def _start_over(self) -> None:
         self._backlogs: dict[str, JournalBacklog] = {}
@@ -226,6 +230,7 @@ class Journal:
         )
         self._adopted = threading.Event()
         self._adopted.set()
+        self._losses = Losses(self.directory)
         self._numbered: tuple[str, int] | None = None
         self.upkeep: Upkeep = Upkeep(self.maintain)
         self._syncer = Syncer(self.log) if self._settings.durability == "disk" else None
@@ -249,6 +254,10 @@ class Journal:
             return
         self.log.numbers.write(active.owner, active.seq)
         self._numbered = (active.owner, active.seq)
+
+    def _write_losses(self) -> None:
+        if self.log.dropped:
+            self._losses.write(self.log.dropped, self._clock.now_ns())
 
     def _ration(self) -> None:
         """Let the log write what the directory has room for; what memory holds goes first."""
@@ -277,6 +286,7 @@ class Journal:
                 self.log.forget(segment.path)
         if self.log.chain.owner:
             compact(self.directory, {self.log.chain.owner})
+        self._losses.forget(self._clock.now_ns() - int(self._settings.retain_s * 1e9))
         return room_bytes
 
     def after_fork(self) -> None:
