@@ -152,7 +152,7 @@ def test_who_is_owed_what_and_nobody_serves_is_told(call, record, turns_api):
     oldest_at = make_turn(1).ended_at
 
     assert said["owed"] == [{"exporter": turns_api.url, "oldest_at": oldest_at, **owed}]
-    assert re.search(r"is owed 918 B in 1 segment, the oldest turn for \d+ d, and no", shown)
+    assert re.search(r"is owed \d+ B in 1 segment, the oldest turn for \d+ d, and no", shown)
     assert [each["state"] for each in said["owners"]] == ["dead"]
     assert [each["fix"] for each in said["findings"] if each["check"] == "delivery"] == [
         f"`turnspan drain --to {turns_api.url}`, or `turnspan drain --forget {turns_api.url}`"
@@ -211,10 +211,9 @@ def test_what_a_running_process_drops_is_seen_from_outside(call, start, turns_ap
 
     assert dropped.keys() == {"ring_full"}
     assert parked == "directory budget"
-    assert [(loss["pid"], loss["dropped"]) for loss in said["dropped"]] == [(process.pid, dropped)]
+    assert said["dropped"] == dropped
     assert finding["state"] == "warning"
-    assert finding["said"].startswith(f"process {process.pid} dropped turns until 20")
-    assert finding["said"].endswith(f": ring_full {dropped['ring_full']:,}")
+    assert finding["said"].endswith(f": {dropped['ring_full']} ring_full")
 
 
 def test_corrupt_lines_and_dead_letters_are_counted(found, record, bury):

@@ -14,7 +14,7 @@ from turnspan.cli._output import counted, shown_length, shown_size, shown_time
 from turnspan.errors import TurnspanError
 
 if TYPE_CHECKING:
-    from turnspan.journal import Directory, History, Loss
+    from turnspan.journal import Directory, History
     from turnspan.ports import Exporter
     from turnspan.settings import Option, Settings
 
@@ -198,7 +198,6 @@ class Checkup:
         history = History(directory)
         yield _owners(history)
         yield from self._owed(history)
-        yield from map(_loss, history.losses())
         corrupt = history.count_corrupt()
         if corrupt:
             yield Finding(
@@ -207,6 +206,8 @@ class Checkup:
                 f"{counted(corrupt, 'line')} cannot be read and are skipped",
                 "nothing to do: a process was killed, or a disk full, while one was written",
             )
+        yield from _nameless(history)
+        yield from _dropped(directory)
         dead = len(DeadLetters(directory.path).list())
         if dead:
             said = f"{counted(dead, 'turn')} refused by a destination"
@@ -230,16 +231,6 @@ class Checkup:
                     f"owed {left}; a running process serves it" if each.size_bytes else "all of it"
                 )
                 yield Finding("delivery", OK, f"{each.exporter}: {said}")
-
-
-def _loss(loss: Loss) -> Finding:
-    reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(loss.dropped.items()))
-    return Finding(
-        "dropped",
-        WARNING,
-        f"process {loss.pid} dropped turns until {shown_time(loss.at)}: {reasons}",
-        "mend the destination or give the directory more room; docs/metrics.md has the reasons",
-    )
 
 
 def _onoff(flag: bool) -> str:  # noqa: FBT001  # it is what is shown
@@ -280,6 +271,31 @@ def _reached(exporter: Exporter) -> Finding:
         f"{exporter.name} cannot be reached: {problem}",
         "start it or mend the address; turns are kept until it takes them",
     )
+
+
+def _dropped(directory: Directory) -> Iterator[Finding]:
+    from turnspan.journal import Losses
+
+    lost = Losses(directory).read()
+    if lost.counts:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(lost.counts.items()))
+        yield Finding(
+            "dropped",
+            WARNING,
+            f"turns were dropped, last at {shown_time(lost.last_at_ns)}: {reasons}",
+            "give them room (TURNSPAN_DIRECTORY_BYTES, TURNSPAN_RING_BYTES) or a destination "
+            "that takes them; docs/delivery.md says what each reason means",
+        )
+
+
+def _nameless(history: History) -> Iterator[Finding]:
+    if nameless := history.nameless():
+        yield Finding(
+            "journal",
+            WARNING,
+            f"{counted(nameless, 'segment')} cannot say whom it is owed to",
+            "`turnspan drain --from-start --to URL` delivers all there is to one exporter",
+        )
 
 
 def _owners(history: History) -> Finding:

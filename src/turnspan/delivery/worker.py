@@ -261,8 +261,9 @@ class Worker:
             return
         todo = self._settlement.unsettled(batch)
         self._courtesy.begin()
+        is_last = self._close_at_s is not None
         delivered = self._tally.delivered
-        outcome = self._settlement.settle(batch, todo, self._attempts.offer(todo))
+        outcome = self._settlement.settle(batch, todo, self._attempts.offer(todo, last=is_last))
         if self._tally.delivered > delivered:
             self._backoff.reset()
         if outcome.unsent:

@@ -101,6 +101,7 @@ class OtlpExporter:
         """Give ``batch`` to the writer; which of it will be sent, and what cannot be."""
         sent: list[int] = []
         refused: dict[int, str] = {}
+        self._writer.clear()  # in a forked child, of what the parent was in the middle of
         # Iterated once, in order: a batch of delivery stands back for the caller meanwhile.
         for index, journalled in enumerate(batch):
             try:

@@ -34,6 +34,8 @@ class JournalBacklog:
         log: JournalLog,
         *,
         on_done: Callable[[Tail], None],
+        postponed: Callable[[], Sequence[Tail]] = tuple,
+        adopt_more: Callable[[], bool] = bool,
     ) -> None:
         self.exporter: str = cursors.exporter
         self.dropped: Counter[str] = log.dropped
@@ -43,6 +45,8 @@ class JournalBacklog:
         self._sleep = Sleep(log)
         self._ring = log.ring.reader()
         self._on_done = on_done
+        self._postponed = postponed
+        self._adopt_more = adopt_more
         self._adopted: tuple[Tail, ...] = ()
         self._own: dict[str, Tail | None] = {}  # None: done with
         self._last: list[tuple[Tail | RingReader, int]] = []  # where each turn last read ends
@@ -68,6 +72,8 @@ class JournalBacklog:
             if room.is_full:
                 return turns
         self._finish()
+        if not turns and self._postponed() and self._adopt_more():
+            return self.read(max_turns=max_turns, max_bytes=max_bytes)
         for end, line in self._ring.read(room):
             turns.append(JournalledTurn(line))
             self._last.append((self._ring, end))
@@ -97,6 +103,8 @@ class JournalBacklog:
         waiting = Waiting()
         for tail in self._tails():
             waiting += tail.waiting(count=count)
+        for tail in self._postponed():
+            waiting += tail.waiting(count=True) if count else Waiting(1, tail.left_bytes())
         for line in self._ring.unread():
             waiting += Waiting(1, len(line), ended_at(line))
         return Unsent(

@@ -26,11 +26,11 @@ class Directory:
     journal/<owner>.<seq>.ndjson   segments          journal/<owner>.lock   the owner's lock
     cursors/<exporter>/<segment>   what was shipped  dead/<exporter>/       what never will be
     numbers/<owner>.numbers        how far sessions have counted
-    dropped/<owner>.dropped        what was lost, if anything was
+    dropped/<owner>.json           what was lost, if anything was
     ```
     """
 
-    __slots__ = ("cursors", "dead", "dropped", "journal", "numbers", "path")
+    __slots__ = ("cursors", "dead", "journal", "numbers", "path")
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path: Path = Path(os.path.abspath(os.path.expanduser(path)))
@@ -38,7 +38,6 @@ class Directory:
         self.cursors: Path = self.path / "cursors"
         self.dead: Path = self.path / "dead"
         self.numbers: Path = self.path / "numbers"
-        self.dropped: Path = self.path / "dropped"  # made when there is something to write
 
     @classmethod
     def existing(cls, path: str | os.PathLike[str]) -> Directory:

@@ -16,7 +16,6 @@ from turnspan.journal.adoption import Headers
 from turnspan.journal.cursors import Cursors
 from turnspan.journal.directory import Directory
 from turnspan.journal.lock import LIFE, OwnerLock
-from turnspan.journal.losses import Loss, written
 from turnspan.journal.owner import Owner
 from turnspan.journal.reader import (
     CorruptLines,
@@ -185,6 +184,11 @@ class History:
             for exporter, left in sorted(sizes.items())
         ]
 
+    def nameless(self) -> int:
+        """Segments that do not say whom they are owed to, for they are damaged there."""
+        names = [name for names in self.directory.owners().values() for name in names]
+        return sum(1 for name in names if self._headers.of(name) is None)
+
     def held(self, exporters: Collection[str]) -> list[Held]:
         """Who holds turns that ``exporters`` are owed, the oldest process first; reads them."""
         found: list[Held] = []
@@ -198,10 +202,6 @@ class History:
             state = _holder(each)
             found += [Held(to, each.name, state, n) for to, n in sorted(counts.items()) if n]
         return found
-
-    def losses(self) -> list[Loss]:
-        """What processes dropped that recorded here, the last one last."""
-        return written(self.directory)
 
     def count_corrupt(self) -> int:
         """Lines in all segments that are no records; reads everything."""

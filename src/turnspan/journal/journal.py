@@ -122,6 +122,8 @@ class Journal:
                 self.corrupt,
                 self.log,
                 on_done=lambda tail: adoption.done(exporter, tail),
+                postponed=lambda: adoption.postponed(exporter),
+                adopt_more=lambda: self.adopt(**self._adopts) > 0,
             )
         return known
 
@@ -131,9 +133,11 @@ class Journal:
         ``from_start``: also segments that do not name the exporter, running processes' too.
         """
         own = [segment.owner for segment in self.log.chain.segments]
-        return self._adoption.adopt(
-            self._backlogs, own=own, all_hosts=all_hosts, from_start=from_start
-        )
+        self._adopts.update(all_hosts=all_hosts, from_start=from_start)
+        with self._adopting:
+            found = self._adoption.adopt(dict(self._backlogs), own=own, **self._adopts)
+            self.adopted += found
+        return found
 
     def adopt_aside(self, on_adopted: Callable[[], None]) -> None:
         """Have upkeep adopt what there may be; ``on_adopted`` runs there when it found any.
@@ -220,6 +224,10 @@ class Journal:
 
     def _start_over(self) -> None:
         self._backlogs: dict[str, JournalBacklog] = {}
+        self._adopting = threading.Lock()
+        self.adopted: int = 0
+        """Owners taken over so far, once for each exporter."""
+        self._adopts: dict[str, bool] = {}
         self._adoption = Adoption(self.directory, self._headers, self.corrupt)
         self._retention = Retention(
             self.directory,
@@ -231,13 +239,14 @@ class Journal:
         self._adopted = threading.Event()
         self._adopted.set()
         self._losses = Losses(self.directory)
+        self._owner: str | None = None
         self._numbered: tuple[str, int] | None = None
         self.upkeep: Upkeep = Upkeep(self.maintain)
         self._syncer = Syncer(self.log) if self._settings.durability == "disk" else None
 
     def _adopt_for_backlogs(self) -> None:
         try:
-            if self._backlogs and self.adopt():
+            if self._backlogs and self.adopt(**self._adopts):
                 self._on_adopted()
         finally:
             self._adopted.set()
@@ -256,8 +265,9 @@ class Journal:
         self._numbered = (active.owner, active.seq)
 
     def _write_losses(self) -> None:
-        if self.log.dropped:
-            self._losses.write(self.log.dropped, self._clock.now_ns())
+        self._owner = self.log.chain.owner or self._owner
+        if self._owner is not None:
+            self._losses.write(self._owner, self.log.dropped, self._clock.now_ns())
 
     def _ration(self) -> None:
         """Let the log write what the directory has room for; what memory holds goes first."""
@@ -278,7 +288,9 @@ class Journal:
             segment.path.name: segment.sealed_at_s is not None
             for segment in self.log.chain.segments
         }
-        room_bytes = self._retention.sweep(own, self._clock.now_ns())
+        now_ns = self._clock.now_ns()
+        room_bytes = self._retention.sweep(own, now_ns)
+        self._losses.forget(now_ns - int(self._settings.retain_s * 1e9))
         for segment in self.log.chain.segments:
             if segment.sealed_at_s is None or segment.path.exists():
                 continue
@@ -286,7 +298,6 @@ class Journal:
                 self.log.forget(segment.path)
         if self.log.chain.owner:
             compact(self.directory, {self.log.chain.owner})
-        self._losses.forget(self._clock.now_ns() - int(self._settings.retain_s * 1e9))
         return room_bytes
 
     def after_fork(self) -> None:

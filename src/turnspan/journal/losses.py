@@ -1,79 +1,77 @@
-"""What processes dropped, written down so that it can be seen from outside, and afterwards."""
+"""What processes had to drop, written down where `doctor` finds it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import orjson
 
 from turnspan.journal.directory import UNFINISHED_SUFFIX, Directory
-from turnspan.journal.owner import Owner
 from turnspan.notices import say
 
-__all__ = ["Loss", "Losses", "written"]
+__all__ = ["Losses", "Lost"]
 
-SUFFIX = ".dropped"
+SUFFIX = ".json"
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
-    """Turns that one process dropped, by reason; ``at`` in nanoseconds since the epoch."""
+class Lost:
+    """What was dropped, by reason, and when that was last written down."""
 
-    pid: int
-    at: int
-    dropped: Mapping[str, int]
+    counts: Mapping[str, int] = field(default_factory=dict)
+    last_at_ns: int = 0
 
 
 class Losses:
-    """The counts of this process, as `dropped/<owner>.dropped`. Used by upkeep and at the end."""
+    """One file a process, `dropped/<owner>.json`, written by upkeep and at the end."""
 
     def __init__(self, directory: Directory) -> None:
-        self._directory = directory
-        self._path: Path | None = None
+        self._room = directory.path / "dropped"
         self._written: dict[str, int] = {}
 
-    def write(self, dropped: Mapping[str, int], now_ns: int) -> None:
-        """Replace what was written, if it has changed. Never raises."""
-        counts = dict(dropped)
-        if counts == self._written:
+    def write(self, owner: str, counts: Mapping[str, int], at_ns: int) -> None:
+        """Write down what ``owner`` has dropped so far, if that is news. Never raises."""
+        now = {reason: count for reason, count in counts.items() if count}
+        if now == self._written:
             return
-        path = self._path or self._directory.dropped / f"{Owner.here()}{SUFFIX}"
+        path = self._room / (owner + SUFFIX)
         unfinished = path.with_name(path.name + UNFINISHED_SUFFIX)
-        text = orjson.dumps({"pid": os.getpid(), "at": now_ns, "dropped": counts})
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with open(unfinished, "wb", opener=_private) as file:
-                file.write(text + b"\n")
+            self._room.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with open(fd, "wb") as file:
+                file.write(orjson.dumps({"dropped": now, "at": at_ns}))
             os.replace(unfinished, path)
         except OSError as error:
             say("losses", "what was dropped cannot be written down: %s", error)
-            return
-        self._path, self._written = path, counts
+        else:
+            self._written = now
+
+    def read(self) -> Lost:
+        """What all processes dropped, as far as it is not forgotten."""
+        total: Counter[str] = Counter()
+        last_at_ns = 0
+        for path in self._files():
+            try:
+                record = orjson.loads(path.read_bytes())
+                total.update({str(reason): int(n) for reason, n in record["dropped"].items()})
+                last_at_ns = max(last_at_ns, int(record["at"]))
+            except (OSError, KeyError, TypeError, ValueError, AttributeError):
+                continue  # torn, or gone since it was listed
+        return Lost(dict(total), last_at_ns)
 
     def forget(self, before_ns: int) -> None:
-        """Remove what other processes wrote before a time."""
-        for path in self._directory.dropped.glob("*" + SUFFIX):
-            loss = _read(path)
-            if path != self._path and (loss is None or loss.at < before_ns):
-                path.unlink(missing_ok=True)
+        """Delete what was written down before ``before_ns``."""
+        for path in self._files():
+            try:
+                if os.stat(path).st_mtime_ns < before_ns:
+                    path.unlink(missing_ok=True)
+            except OSError:
+                continue  # gone since it was listed
 
-
-def written(directory: Directory) -> list[Loss]:
-    """What processes wrote down, the last one last."""
-    found = map(_read, directory.dropped.glob("*" + SUFFIX))
-    return sorted(filter(None, found), key=lambda loss: loss.at)
-
-
-def _read(path: Path) -> Loss | None:
-    try:
-        told = orjson.loads(path.read_bytes())
-        return Loss(told["pid"], told["at"], told["dropped"])
-    except (OSError, orjson.JSONDecodeError, KeyError, TypeError):
-        return None
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+    def _files(self) -> Iterator[Path]:
+        return self._room.glob(f"*{SUFFIX}")

@@ -56,6 +56,10 @@ class RequestWriter:
             parts += (b"\x12", varint(len(payload)), payload)
         self._group(turn.get("resource") or {}).extend(parts)
 
+    def clear(self) -> None:
+        """Forget the turns since the last `take`."""
+        self._groups = []
+
     def take(self) -> bytes:
         """The request of all turns since the last `take`; empty where there were none."""
         groups, self._groups = self._groups, []
