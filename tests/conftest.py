@@ -51,7 +51,9 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Starts a Python program in a folder of its own, unconfigured but for what is given."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(program: str, *args: str, **env: str) -> subprocess.Popen[str]:
+    def start(
+        program: str, *args: str, stdin: int = subprocess.DEVNULL, **env: str
+    ) -> subprocess.Popen[str]:
         path = tmp_path / "program.py"
         path.write_text(dedent(program), encoding="utf-8")
         kept = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)}
@@ -60,7 +62,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
                 [sys.executable, "-W", "error", str(path), *args],
                 cwd=tmp_path,
                 env=kept | {"NO_PROXY": "*", "no_proxy": "*"} | env,
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,

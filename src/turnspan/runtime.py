@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +16,7 @@ from turnspan.capture.recorder import Recorder
 from turnspan.capture.values import Limits
 from turnspan.clock import SystemClock
 from turnspan.delivery.dead import DeadLetters
-from turnspan.delivery.delivery import Delivery
+from turnspan.delivery.delivery import Delivery, Wait, at_once
 from turnspan.delivery.health import FlushReport, Health
 from turnspan.delivery.sigterm import SigtermHook
 from turnspan.errors import SettingsError
@@ -81,7 +80,7 @@ class Runtime:
 
     def flush(self, timeout_s: float = 5.0) -> FlushReport:
         """Deliver what was recorded by now, within ``timeout_s``; what became of it."""
-        report = self.delivery.flush(self._left_s(timeout_s))
+        report = self.delivery.flush(timeout_s, first=self._adopted)
         if self.journal is not None:
             self.journal.sync(timeout_s)
         return report
@@ -95,7 +94,7 @@ class Runtime:
         Raises:
             TypeError: ``timeout_s`` is no number; nothing was closed.
         """
-        report = self.delivery.close(self._left_s(_seconds(timeout_s)))
+        report = self.delivery.close(_seconds(timeout_s), first=self._adopted)
         _close_all(self.exporters)
         if self.recorder.is_busy:
             self._rest()
@@ -111,7 +110,7 @@ class Runtime:
         Recording goes on: other exit handlers may still have turns, which the next process
         delivers.
         """
-        self.delivery.close(self._left_s(self.settings.exit_s))
+        self.delivery.close(self.settings.exit_s, first=self._adopted)
         _close_all(self._carriers)
         self._rest()
 
@@ -131,12 +130,10 @@ class Runtime:
             parked=counts.parked if counts else None,
         )
 
-    def _left_s(self, timeout_s: float) -> float:
-        """Of ``timeout_s`` what is left when adoption has had its first look."""
-        until_s = time.monotonic() + timeout_s
-        if self.journal is not None:
-            self.journal.wait_adopted(timeout_s)
-        return max(until_s - time.monotonic(), 0.0)
+    @property
+    def _adopted(self) -> Wait:
+        """Waits until what dead processes left is there to be delivered."""
+        return self.journal.wait_adopted if self.journal else at_once
 
     def _rest(self) -> None:
         if self.journal is not None:

@@ -117,11 +117,16 @@ class Worker:
         """Have a look at the backlog: something was added to it by others than the caller."""
         self._backlog.wake()
 
-    def begin_flush(self) -> Flush:
-        """Cut delay and backoff short; `end_flush` must follow."""
+    @property
+    def settled(self) -> tuple[int, int]:
+        """How many turns were delivered and refused by now."""
+        return self._tally.delivered, self._tally.refused
+
+    def begin_flush(self, since: tuple[int, int]) -> Flush:
+        """Cut delay and backoff short; `end_flush` must follow, which counts from ``since`` on."""
         with self._settled:
             self._flushes += 1
-            flush = self._stand()
+            flush = self._stand(since)
         self._urge.set()
         self._backlog.wake()
         return flush
@@ -139,10 +144,10 @@ class Worker:
                 self._flushes -= 1
         return self._report(flush, done=done, timed_out=not done and self._is_running())
 
-    def begin_close(self, *, until_s: float) -> Flush:
+    def begin_close(self, since: tuple[int, int], *, until_s: float) -> Flush:
         """Try what is left once more, then end, at ``until_s`` at the latest."""
         with self._settled:
-            flush = self._stand()
+            flush = self._stand(since)
             self._close_at_s, self._close_reads = until_s, flush.reads
         self._urge.set()
         self._backlog.wake()
@@ -174,7 +179,7 @@ class Worker:
         thread = self._thread
         return thread is not None and thread.is_alive() and thread is not threading.current_thread()
 
-    def _stand(self) -> Flush:
+    def _stand(self, since: tuple[int, int]) -> Flush:
         waiting = self._waiting()  # first: what is committed meanwhile must not count twice
         tally = self._tally
         return Flush(
@@ -182,8 +187,7 @@ class Worker:
             self._reads,
             tally.committed_turns,
             tally.committed_bytes,
-            tally.delivered,
-            tally.refused,
+            *since,
         )
 
     def _is_flushed(self, flush: Flush) -> bool:

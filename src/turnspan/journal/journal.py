@@ -172,8 +172,8 @@ class Journal:
 
     def maintain(self) -> float:
         """One round of upkeep; after how many seconds the next is due."""
+        self._adopt_for_backlogs()  # first: a flush may be waiting for it
         self.log.check()
-        self._adopt_for_backlogs()
         self._write_numbers()
         self.log.numbers.keep()
         self._ration()
