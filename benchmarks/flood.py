@@ -46,13 +46,13 @@ def show(name: str, turns: int, found: dict[str, float]) -> None:
     print(f"{found['arrived']:,} arrived, {found['dropped']:,} were dropped and counted")
 
 
-def flood(scheme: str, turns: int) -> dict[str, float]:
+def flood(scheme: str, turns: int, budget_bytes: int = DIRECTORY_BYTES) -> dict[str, float]:
     """Record ``turns``, have the sink come back, and count what arrives."""
     import turnspan
 
     logging.getLogger("turnspan").setLevel(logging.CRITICAL)  # it says that nobody is there
     sink = Sink()
-    agent = workload.recorded(scheme + sink.url, directory_bytes=DIRECTORY_BYTES)
+    agent = workload.recorded(scheme + sink.url, directory_bytes=budget_bytes)
     for number in range(WARM_TURNS):
         agent.ask(question(number))
     until_delivery_failed()
