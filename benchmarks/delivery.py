@@ -10,7 +10,12 @@ for three seconds. `kill` and `down/exit` count what the next start of the progr
 
 A turn counts when its question, its answer and both ends of its tool call are with the
 destination, which keys on ids: a duplicate is a turn it holds under two of them. What was
-sent again under the same id is told beside. `--quick` has a fifth of the turns.
+sent again under the same id is told beside.
+
+A last table has programs that end before a destination that refuses connections, or takes
+them and never answers: how long after their last line they were gone, and whether the next
+start delivers what they left. `--quick` has a fifth of the turns, and three programs for
+twenty.
 """
 
 import argparse
@@ -37,6 +42,9 @@ ITEMS = {"http": 1, "otlp": 2}  # the destination holds a turn, or two spans
 DOWN = "/be?mode=down&for_s={}"
 BUSY = "/be?mode=status&status=429&retry_after=1&for_s=3"
 BROKEN = "/be?mode=status&status=503&for_s=3"
+DEAD = {"refusing": "/be?mode=down", "silent": "/be?mode=silent"}
+EXIT_TURNS = 50
+EXIT_S = 2.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +84,20 @@ class Arrival:
         return self.whole == self.turns and not self.duplicates
 
 
+@dataclass(frozen=True, slots=True)
+class Exits:
+    """How programs ended before a dead destination, and how many turns never arrived."""
+
+    exporter: str
+    fault: str
+    took_s: tuple[float, ...]
+    lost: int
+
+    @property
+    def in_time(self) -> int:
+        return sum(1 for took_s in self.took_s if took_s <= EXIT_S)
+
+
 CELLS = (
     Cell("burst/exit", 5000),
     Cell("burst/flush", 5000, end="flush"),
@@ -103,8 +125,13 @@ def main() -> None:
             for arrival in pool.map(deliver, [cell] * len(EXPORTERS), EXPORTERS):
                 arrivals.append(arrival)
                 print(_line(arrival), file=sys.stderr, flush=True)
+        places = [(fault, exporter) for fault in DEAD for exporter in EXPORTERS]
+        runs = 0 if asked.only else 3 if asked.quick else 20
+        exits = list(pool.map(lambda place: end(*place, runs), places)) if runs else []
     _print_tables(cells, arrivals)
-    sys.exit(not all(arrival.is_lossless for arrival in arrivals))
+    _print_exits(exits)
+    lossless = all(arrival.is_lossless for arrival in arrivals)
+    sys.exit(not (lossless and not any(each.lost or each.in_time < runs for each in exits)))
 
 
 def deliver(cell: Cell, exporter: str) -> Arrival:
@@ -135,6 +162,24 @@ def deliver(cell: Cell, exporter: str) -> Arrival:
         ended_s - lines[-1]["at_s"],
         said,
     )
+
+
+def end(fault: str, exporter: str, runs: int) -> Exits:
+    """Run a program that ends before a dead destination, ``runs`` times."""
+    took_s, lost = [], 0
+    for _ in range(runs):
+        with (
+            tempfile.TemporaryDirectory(prefix="turnspan-bench-") as scratch,
+            destination() as (url, control),
+        ):
+            to = EXPORTERS[exporter] + url
+            ask(control, DEAD[fault])
+            lines, ended_s, _ = produce(scratch, "--to", to, "--turns", str(EXIT_TURNS))
+            took_s.append(ended_s - lines[-1]["at_s"])
+            ask(control, "/be?mode=ok")
+            recover(scratch, to)
+            lost += EXIT_TURNS - len(ask(control, "/whole"))
+    return Exits(exporter, fault, tuple(took_s), lost)
 
 
 @contextmanager
@@ -215,6 +260,17 @@ def _print_tables(cells: Sequence[Cell], arrivals: Sequence[Arrival]) -> None:
         for exporter in EXPORTERS:
             row = [shown(by_place[exporter, cell.name]) for cell in cells]
             print(f"| turnspan_{exporter} |", *(f"{figure} |" for figure in row))
+
+
+def _print_exits(exits: Sequence[Exits]) -> None:
+    if not exits:
+        return
+    print(f"\n### Exit before a dead destination: within {EXIT_S} s of the last line\n")
+    print("| exporter | destination | in time | longest, s | turns lost |\n|---|---|---|---|---|")
+    for each in exits:
+        in_time = f"{each.in_time} of {len(each.took_s)}"
+        longest = f"{max(each.took_s):.2f}"
+        print(f"| turnspan_{each.exporter} | {each.fault} | {in_time} | {longest} | {each.lost} |")
 
 
 def _share(arrival: Arrival) -> str:

@@ -8,6 +8,9 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+# The front door's names, loaded by now: a signal handler that asks for one first may have come
+# in the middle of the import that brings it.
+from turnspan.capture import block, feedback, handles  # noqa: F401
 from turnspan.capture.active import active
 from turnspan.capture.context import current_draft
 from turnspan.capture.options import Options

@@ -119,7 +119,8 @@ def said(out):
 def test_turns_that_end_anywhere_in_anothers_recording_arrive(ended, both, how):
     """The collector and a timer strike where they like, rotations included."""
     status, out, err = ended(REENTRY, how, *both.to)
-    assert (status, err) == (0, "")
+    assert err == ""
+    assert status == 0
     [told] = said(out)
     others = list(range(10_000, 10_000 + told["ended"]))
 
@@ -127,7 +128,6 @@ def test_turns_that_end_anywhere_in_anothers_recording_arrive(ended, both, how):
     assert (told["flushed"], told["dropped"]) == (True, {})
     assert both.whole == [[*range(2000), *others]] * 2
     assert both.duplicates == [0, 0]
-    assert both.resent == [0, 0]
 
 
 @pytest.mark.skipif(not hasattr(signal, "raise_signal"), reason="no signals here")
