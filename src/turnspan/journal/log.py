@@ -24,8 +24,9 @@ from pathlib import Path
 from turnspan.errors import SettingsError
 from turnspan.journal.bell import NEVER, Bells
 from turnspan.journal.chain import Chain
-from turnspan.journal.descriptor import raised
+from turnspan.journal.descriptor import identity, null, raised
 from turnspan.journal.numbers import Numbers
+from turnspan.journal.orphans import Orphans
 from turnspan.journal.ring import Ring
 from turnspan.notices import say
 from turnspan.schema.wire import TURN
@@ -59,7 +60,7 @@ class JournalLog:
         self.chain = chain
         self.numbers: Numbers = Numbers(chain.directory)
         self.unsynced: list[int] = []  # descriptors of sealed segments, for the syncer
-        self._orphans: dict[str, int] = {}  # descriptors of deleted segments, for readers
+        self._orphans = Orphans()
         self.parked: str | None = None
         """Why nothing is written to disk at the moment."""
         self._segment_bytes = segment_bytes
@@ -72,8 +73,8 @@ class JournalLog:
         self._is_closed = False
         self._switching = False
         self._switch = threading.RLock()  # a signal handler may come back in the same thread
-        self._fd = raised(_null())
-        self._is_ours = _identity(self._fd)
+        self._fd = raised(null())
+        self._is_ours = identity(self._fd)
 
     def append(self, line: bytes, /) -> None:
         """Write ``line``; see `turnspan.ports.TurnLog`."""
@@ -151,14 +152,13 @@ class JournalLog:
             if not self._switching:
                 self._switching = True
                 self.chain.forget(path)
-                if path.name in self._orphans:
-                    os.close(self._orphans.pop(path.name))
+                self._orphans.forget(path.name)
                 self._switching = False
 
     def descriptor_of(self, path: Path) -> int:
         """A descriptor to read the segment at ``path`` that was deleted; -1 if it is lost."""
         with self._switch:
-            fd = self._orphans.get(path.name, -1)
+            fd = self._orphans.of(path.name)
             active = self.chain.active
             if fd < 0 and active is not None and active.path == path and self._is_open:
                 fd = self._fd if self._owns_descriptor() else -1
@@ -173,7 +173,7 @@ class JournalLog:
         if not self._is_open or active is None:
             return
         try:
-            is_right = self._owns_descriptor() and _identity(self._fd) == _identity(active.path)
+            is_right = self._owns_descriptor() and identity(self._fd) == identity(active.path)
         except OSError:
             is_right = False
         if not is_right and not self.rotate():
@@ -203,7 +203,7 @@ class JournalLog:
             if owner is not None:
                 self.numbers.write(owner, None)
             self.chain.close()
-            self._drop_orphans()
+            self._orphans.close()
 
     def after_fork(self) -> None:
         """In a forked child: leave the parent's segment alone; the next record opens one."""
@@ -213,7 +213,7 @@ class JournalLog:
         self.ring = Ring(self.ring.limit_bytes, owed=True, dropped=self.dropped)
         self.dropped.clear()
         self.unsynced = []
-        self._drop_orphans()
+        self._orphans.close()
         self.appended = self.turns = self.diverted = 0
         self.parked = None
         self._ration = NEVER
@@ -346,7 +346,7 @@ class JournalLog:
             self._switching = False
 
     def _lead_nowhere(self) -> None:
-        self._lead_to(_null())
+        self._lead_to(null())
         self._is_open = False
         self._rotation = NEVER
         self.bells.rise(NEVER)
@@ -360,27 +360,17 @@ class JournalLog:
                 self.unsynced.append(raised(os.dup(self._fd)))
             os.dup2(new, self._fd, inheritable=False)
             os.close(new)
-        self._is_ours = _identity(self._fd)
+        self._is_ours = identity(self._fd)
 
     def _keep_orphan(self) -> None:
         """If the open segment was deleted, hold on to it: its readers may not have opened it."""
         active = self.chain.active
-        if active is None or active.path.name in self._orphans:
-            return
-        if self._is_open and self._owns_descriptor():
-            try:
-                if os.fstat(self._fd).st_nlink == 0:
-                    self._orphans[active.path.name] = raised(os.dup(self._fd))
-            except OSError as error:
-                say("disk", "turns of a deleted segment are lost: %s", error)
-
-    def _drop_orphans(self) -> None:
-        while self._orphans:
-            os.close(self._orphans.popitem()[1])
+        if active is not None and self._is_open and self._owns_descriptor():
+            self._orphans.keep(active.path.name, self._fd)
 
     def _owns_descriptor(self) -> bool:
         try:
-            return _identity(self._fd) == self._is_ours
+            return identity(self._fd) == self._is_ours
         except OSError:
             return False
 
@@ -391,12 +381,3 @@ class JournalLog:
 def _end_torn_line(fd: int) -> None:
     if _write(fd, _TORN_END) != len(_TORN_END):
         raise OSError(ENOSPC, os.strerror(ENOSPC))
-
-
-def _null() -> int:
-    return os.open(os.devnull, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-
-
-def _identity(file: int | Path) -> tuple[int, int]:
-    stat = os.stat(file)
-    return stat.st_dev, stat.st_ino
