@@ -31,6 +31,7 @@ from turnspan.ports import Clock, Exporter, Ids, Observer, SpanSource
 from turnspan.schema import RandomIds
 from turnspan.settings import Settings
 from turnspan.telemetry import SelfMetrics, detect_resource, span_source
+from turnspan.telemetry.baggage import reader_of
 
 if TYPE_CHECKING:
     from turnspan.ports import Backlog
@@ -173,7 +174,7 @@ class Runtime:
                 limits=Limits(max_bytes=self.settings.max_value_bytes, media=self.settings.media),
                 max_turn_bytes=self.settings.max_turn_bytes,
                 orphans=self.settings.orphans == "turn",
-                baggage=_baggage(self.settings.baggage_keys),
+                baggage=reader_of(self.settings.baggage_keys),
                 on_first=self._start,
             ),
         )
@@ -330,18 +331,6 @@ def _journal(
             exc.strerror or exc,
         )
         return None
-
-
-def _baggage(keys: Sequence[str]) -> Callable[[], Mapping[str, str]] | None:
-    if not keys:
-        return None
-    from opentelemetry import baggage
-
-    def read() -> Mapping[str, str]:
-        there = baggage.get_all()
-        return {key: str(there[key]) for key in keys if key in there}
-
-    return read
 
 
 def _close_at_exit() -> None:

@@ -8,12 +8,12 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from turnspan.delivery.attempts import Attempts, shown
 from turnspan.delivery.batch import Courtesy
 from turnspan.delivery.dead import DeadLetters
+from turnspan.delivery.flushing import Flush
 from turnspan.delivery.health import ExporterHealth, FlushReport
 from turnspan.delivery.retry import Backoff
 from turnspan.delivery.settlement import OnDelivered, Settlement, unheard
@@ -22,24 +22,12 @@ from turnspan.notices import say
 from turnspan.ports import Backlog, Clock, Exporter, JournalledTurn, Outcome, Unsent
 from turnspan.settings import Settings
 
-__all__ = ["Flush", "Worker"]
+__all__ = ["Worker"]
 
 HURRY_AFTER_S: Final = 2.0  # behind for this long, we no longer stand back for the caller
 CLOSING_PAUSE_S: Final = 0.25
 COUNTED_BYTES: Final = 8 * 2**20  # a longer backlog is estimated, not counted
 CAUSE_CHARS: Final = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Flush:
-    """A flush under way: what waited as it began, and where the worker stood."""
-
-    waiting: Unsent
-    reads: int
-    committed_turns: int
-    committed_bytes: int
-    delivered: int
-    refused: int
 
 
 class Worker:
@@ -191,14 +179,7 @@ class Worker:
         )
 
     def _is_flushed(self, flush: Flush) -> bool:
-        if self._empty_read > flush.reads:
-            return True
-        # Under a caller that never rests no read is empty: then as much as waited must
-        # have been committed since, for the oldest goes first.
-        tally, waiting = self._tally, flush.waiting
-        if waiting.turns is not None:
-            return waiting.turns <= tally.committed_turns - flush.committed_turns
-        return 0 < waiting.size_bytes <= tally.committed_bytes - flush.committed_bytes
+        return flush.is_done(self._tally, self._empty_read)
 
     def _report(self, flush: Flush, *, done: bool, timed_out: bool) -> FlushReport:
         tally = self._tally

@@ -21,6 +21,16 @@ __all__ = ["ExporterFigures", "Figures", "SelfMetrics"]
 FRESH_S: Final = 0.1  # the instruments of one collection share one reading
 DURATIONS_S: Final = (0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 3600.0)
 _TURN: Final = "{turn}"
+_SAID: Final = {
+    "recorded": "Turns that ended.",
+    "dropped": "Turns that were lost or left out, by reason.",
+    "delivered": "Turns that the destination has acknowledged.",
+    "refused": "Turns that the destination will never take; they are among the dead letters.",
+    "unsent": "Turns that the destination has yet to be given.",
+    "age": "Time since the oldest of them ended.",
+    "size": "What the directory takes up.",
+    "duration": "From the end of a batch's oldest turn to the destination's answer.",
+}
 
 
 class ExporterFigures(Protocol):
@@ -111,46 +121,21 @@ class SelfMetrics:
             say("metrics", "a metric could not be recorded: %s", exc, error=exc)
 
     def _make(self, meter: Meter) -> None:
-        meter.create_observable_counter(
-            names.TURNS_RECORDED, [_guarded(self._recorded)], _TURN, "Turns that ended."
-        )
-        meter.create_observable_counter(
-            names.TURNS_DROPPED,
-            [_guarded(self._dropped)],
-            _TURN,
-            "Turns that were lost or left out, by reason.",
-        )
-        meter.create_observable_counter(
-            names.TURNS_DELIVERED,
-            [_guarded(self._of_exporters(lambda each: each.delivered))],
-            _TURN,
-            "Turns that the destination has acknowledged.",
-        )
-        meter.create_observable_counter(
-            names.TURNS_REFUSED,
-            [_guarded(self._of_exporters(lambda each: each.refused))],
-            _TURN,
-            "Turns that the destination will never take; they are among the dead letters.",
-        )
-        meter.create_observable_up_down_counter(
-            names.TURNS_UNSENT,
-            [_guarded(self._of_exporters(lambda each: each.unsent))],
-            _TURN,
-            "Turns that the destination has yet to be given.",
-        )
-        meter.create_observable_gauge(
-            names.UNSENT_AGE,
-            [_guarded(self._of_exporters(lambda each: each.oldest_unsent_age_s))],
-            "s",
-            "Time since the oldest of them ended.",
-        )
-        meter.create_observable_up_down_counter(
-            names.JOURNAL_SIZE, [_guarded(self._size)], "By", "What the directory takes up."
-        )
+        counter = meter.create_observable_counter
+        up_down = meter.create_observable_up_down_counter
+        gauge = meter.create_observable_gauge
+        of = self._of_exporters
+        counter(names.TURNS_RECORDED, [_guarded(self._recorded)], _TURN, _SAID["recorded"])
+        counter(names.TURNS_DROPPED, [_guarded(self._dropped)], _TURN, _SAID["dropped"])
+        counter(names.TURNS_DELIVERED, [of("delivered")], _TURN, _SAID["delivered"])
+        counter(names.TURNS_REFUSED, [of("refused")], _TURN, _SAID["refused"])
+        up_down(names.TURNS_UNSENT, [of("unsent")], _TURN, _SAID["unsent"])
+        gauge(names.UNSENT_AGE, [of("oldest_unsent_age_s")], "s", _SAID["age"])
+        up_down(names.JOURNAL_SIZE, [_guarded(self._size)], "By", _SAID["size"])
         self._duration = meter.create_histogram(
             names.DELIVERY_DURATION,
             "s",
-            "From the end of a batch's oldest turn to the destination's answer.",
+            _SAID["duration"],
             explicit_bucket_boundaries_advisory=DURATIONS_S,
         )
 
@@ -173,23 +158,18 @@ class SelfMetrics:
         size_bytes = self._journal_bytes()
         return [] if size_bytes is None else [_observation(size_bytes)]
 
-    def _of_exporters(
-        self, figure: Callable[[ExporterFigures], float | None]
-    ) -> Callable[[], Iterable[Observation]]:
+    def _of_exporters(self, figure: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def observe() -> Iterable[Observation]:
             figures = self._now()
-            found = (
-                [(name, figure(each)) for name, each in figures.exporters.items()]
-                if figures
-                else []
-            )
+            exporters = figures.exporters if figures else {}
+            found = [(name, getattr(each, figure)) for name, each in exporters.items()]
             return [
                 _observation(value, {names.EXPORTER_NAME: name})
                 for name, value in found
                 if value is not None
             ]
 
-        return observe
+        return _guarded(observe)
 
 
 def _observation(value: float, attributes: dict[str, Any] | None = None) -> Observation:
