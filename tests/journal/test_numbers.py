@@ -85,6 +85,23 @@ def test_adoption_writes_the_numbers_a_dead_owner_left_out(child, make, director
     assert journal.log.next_number("s") == 2
 
 
+def test_a_past_is_read_before_the_first_session_is_seen(make, directory):
+    """Upkeep does it as it begins: a session of half a million need not wait for the others."""
+    first = make()
+    for _ in range(3):
+        first.log.append(turn_line(first.log.next_number("s"), session="s"))
+    first.close()
+    second = make()
+    second.backlog(EXPORTER)
+    second.adopt_aside(lambda: None)
+    second.wait_adopted(5.0)
+    second.close()  # waits for what upkeep is doing
+    for path in (*directory.numbers.iterdir(), *directory.journal.glob("*.ndjson")):
+        path.unlink()
+
+    assert second.log.next_number("s") == 4
+
+
 def test_memory_is_bounded_and_what_was_pushed_out_is_found_again(directory):
     """More sessions than fit: each goes on from its own count."""
     directory.prepare()

@@ -72,6 +72,7 @@ class Journal:
         self._settings = settings
         self._clock = clock
         self._headers = Headers(directory)
+        self._records = False  # this journal is recorded into, and has a past
         self._on_adopted: Callable[[], None] = lambda: None
         self._segment_bytes = min(settings.segment_bytes, max(settings.directory_bytes // 4, 4096))
         self.log: JournalLog = JournalLog(
@@ -146,6 +147,7 @@ class Journal:
         """
         self._on_adopted = on_adopted
         if self.directory.owners():
+            self._records = True
             self._adopted.clear()
             self.upkeep.start()
             if not self.upkeep.is_running:
@@ -173,6 +175,8 @@ class Journal:
     def maintain(self) -> float:
         """One round of upkeep; after how many seconds the next is due."""
         self._adopt_for_backlogs()  # first: a flush may be waiting for it
+        if self._records:
+            self.log.numbers.load()
         self.log.check()
         self._write_numbers()
         self.log.numbers.keep()

@@ -7,7 +7,7 @@ import re
 import struct
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from heapq import merge
 from itertools import islice
@@ -19,6 +19,7 @@ from turnspan.journal.directory import UNFINISHED_SUFFIX, Directory
 from turnspan.journal.reader import lines_of
 from turnspan.journal.segment import split_name
 from turnspan.notices import say
+from turnspan.pace import Pace
 
 __all__ = ["Numbers", "write_numbers"]
 
@@ -70,6 +71,17 @@ class Numbers:
                 return self._next(key)
             finally:
                 self._is_busy = False
+
+    def load(self) -> None:
+        """Read what the directory holds, so that the first session need not wait for it.
+
+        For upkeep's thread: it lets others run meanwhile, but for those that want a number.
+        """
+        if self._is_loaded or self._directory is None:
+            return
+        with self._lock:
+            if not self._is_loaded:
+                self._load(self._directory, Pace().step)
 
     def write(self, owner: str, seq: int | None) -> None:
         """Write down what is known, as the file of ``owner``.
@@ -127,10 +139,11 @@ class Numbers:
         self._nested[key] = last + 2
         return last + 2
 
-    def _load(self, directory: Directory) -> None:
+    def _load(self, directory: Directory, step: Callable[[], None] = lambda: None) -> None:
         self._is_loaded = self._is_loading = True  # before: what fails once would fail each time
         try:
             for key, number in _all_known(directory):
+                step()
                 if number > (self._last.get(key) or self._in_runs(key)):
                     self._last[key] = number
                 if len(self._last) > self._max_sessions:
