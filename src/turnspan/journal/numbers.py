@@ -51,7 +51,7 @@ class Numbers:
     def __init__(self, directory: Directory | None, *, max_sessions: int = MAX_SESSIONS) -> None:
         self._directory = directory
         self._max_sessions = max_sessions
-        self._last: dict[int, int] = {}
+        self._last: dict[int, int] = {}  # below 0: loaded, and perhaps higher in a run
         self._nested: dict[int, int] = {}  # given while another call was under way
         self._runs: tuple[Path, ...] = ()
         self._spilled = bytearray()
@@ -91,7 +91,7 @@ class Numbers:
         if self._directory is None or not self._last:
             return
         with self._lock:
-            known = list(self._last.items())
+            known = [(key, abs(number)) for key, number in self._last.items()]
         write_numbers(self._directory, owner, known, seq)
 
     def keep(self) -> None:
@@ -120,9 +120,9 @@ class Numbers:
     def _next(self, key: int) -> int:
         if not self._is_loaded and self._directory is not None:
             self._load(self._directory)
-        last = self._last.get(key)
-        if last is None:
-            last = self._in_runs(key)
+        last = self._last.get(key, 0)
+        if last <= 0:
+            last = max(-last, self._in_runs(key))
         if self._nested:
             last = max(last, self._nested.get(key, 0))
         self._last[key] = last + 1
@@ -132,7 +132,7 @@ class Numbers:
 
     def _next_nested(self, key: int) -> int:
         """In a signal handler: the call it interrupted may be about to give the next number."""
-        last = max(self._last.get(key, 0), self._nested.get(key, 0), self._in_runs(key))
+        last = max(abs(self._last.get(key, 0)), self._nested.get(key, 0), self._in_runs(key))
         if self._is_loading and self._directory is not None:
             there = (number for other, number in _all_known(self._directory) if other == key)
             last = max(last, max(there, default=0))
@@ -144,8 +144,10 @@ class Numbers:
         try:
             for key, number in _all_known(directory):
                 step()
-                if number > (self._last.get(key) or self._in_runs(key)):
-                    self._last[key] = number
+                last = self._last.get(key, 0)
+                if number > abs(last):
+                    # A run may have a higher one: to look for each session here takes minutes.
+                    self._last[key] = number if last > 0 or not self._runs else -number
                 if len(self._last) > self._max_sessions:
                     self._spill()
         except OSError as error:
@@ -160,7 +162,8 @@ class Numbers:
 
     def _spill(self) -> None:
         """Write down some of the sessions that came first, and let go of them."""
-        gone = list(islice(self._last.items(), max(self._max_sessions // SPILLED_PART, 1)))
+        first = islice(self._last.items(), max(self._max_sessions // SPILLED_PART, 1))
+        gone = [(key, abs(number)) for key, number in first]
         if self._directory is not None:
             self._spilled = self._spilled or bytearray(BLOOM_BITS // 8)
             for key, _ in gone:
