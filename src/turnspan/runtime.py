@@ -80,7 +80,7 @@ class Runtime:
         self._ring = None if self.journal else RingLog(settings.ring_bytes, exporters=names)
         self._build()
         if self.journal is not None and self._carriers:
-            self.journal.adopt_aside(self.delivery.start)
+            self.journal.adopt_aside(self._deliver)
 
     def flush(self, timeout_s: float = 5.0) -> FlushReport:
         """Deliver what was recorded by now, within ``timeout_s``; what became of it."""
@@ -179,8 +179,11 @@ class Runtime:
             ),
         )
 
+    def _deliver(self) -> None:
+        self.delivery.start()  # a forked child has one of its own
+
     def _start(self) -> None:
-        self.delivery.start()
+        self._deliver()
         if self.journal is not None:
             self.journal.start()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from turnspan.notices import say
 from turnspan.ports import JournalledTurn, Observer, TurnLog
@@ -17,7 +17,7 @@ class ObservedLog:
     def __init__(self, log: TurnLog, observers: Sequence[Observer]) -> None:
         self._log = log
         self._observers = tuple(observers)
-        self.next_number = log.next_number
+        self.next_number: Callable[[str], int] = log.next_number
 
     def append(self, line: bytes, /) -> None:
         """Keep ``line``, and show it where it is a turn."""
