@@ -1,8 +1,10 @@
 """Log lines of our own failures: at most one a minute for each cause."""
 
 import os
+import sys
 import threading
 import time
+from contextlib import suppress
 from typing import Final
 
 __all__ = ["say"]
@@ -41,9 +43,17 @@ def say(
         import logging  # here: every program that decorates a function would pay for it
 
         logging.getLogger("turnspan").log(level, message, *args, exc_info=error)
-    except Exception:  # noqa: BLE001  # border: foreign handlers, no descriptor left to import with
+    except Exception as failure:  # noqa: BLE001  # border: foreign handlers, no descriptor left
+        _complain(cause, failure)
         return False
     return True
+
+
+def _complain(cause: str, failure: Exception) -> None:
+    """Where the log does not take a line, standard error may."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"turnspan: {cause}: not logged, for {type(failure).__name__}\n")
 
 
 def _after_fork() -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import time
 
 import pytest
@@ -51,7 +50,7 @@ def instance(start, tmp_path, turns_api):
     """Starts a process that waits for events on its standard input."""
 
     def instance():
-        return start(HANDLER, turns_api.url, stdin=subprocess.PIPE, TMPDIR=str(tmp_path))
+        return start(HANDLER, turns_api.url, told=True, TMPDIR=str(tmp_path))
 
     return instance
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -145,31 +144,14 @@ def doctor(tmp_path) -> Callable[..., dict[str, list[str]]]:
 
 
 @pytest.fixture
-def program(tmp_path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts a program that may import from `producer`; with ``stdin`` it can be told to go on."""
-    started: list[subprocess.Popen[str]] = []
+def program(start) -> Callable[..., subprocess.Popen[str]]:
+    """Starts a program that may import from `producer`."""
 
-    def program(text: str, *args: str, stdin: bool = False) -> subprocess.Popen[str]:
-        path = tmp_path / f"program{len(started)}.py"
-        path.write_text(dedent(text), encoding="utf-8")
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)}
-        started.append(
-            subprocess.Popen(
-                [sys.executable, "-W", "error", str(path), *args],
-                cwd=tmp_path,
-                env=kept | {"NO_PROXY": "*", "no_proxy": "*", "PYTHONPATH": str(HERE)},
-                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
-        return started[-1]
+    def program(text: str, *args: str, told: bool = False) -> subprocess.Popen[str]:
+        process: subprocess.Popen[str] = start(text, *args, told=told, PYTHONPATH=str(HERE))
+        return process
 
-    yield program
-    for process in started:
-        with process:
-            process.kill()
+    return program
 
 
 @pytest.fixture

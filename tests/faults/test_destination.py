@@ -89,19 +89,15 @@ def test_a_large_turn_that_may_travel_alone_does(both, produce):
     assert both.resent == [0, 0]
 
 
-def test_refused_items_cost_their_neighbours_nothing(both, produce, tmp_path):
-    """422 for whatever holds one of three turns: these are kept, the others arrive."""
-    produce(both.to, turns=40, end="exit")
-    ids = (tmp_path / "recorded").read_text().split()
-
-    assert both.whole == [list(range(40))] * 2
-
-    both.be("poison", ids=tuple(ids[::15]), status=422)
-    for server in (both.http, both.otlp):
-        server.reset()
-    [forget.unlink() for forget in tmp_path.glob("turns/cursors/*/*")]
-    produce(both.to, turns=0, end="flush")
+def test_refused_items_cost_their_neighbours_nothing(both, produce, start_again, tmp_path):
+    """422 for whatever holds one of three turns, in the answer or for the request."""
+    both.be("down")
+    done = produce(both.to, turns=40, end="kill")
+    both.http.be("refuse", ids=tuple(done.recorded[::15]))
+    both.otlp.be("poison", ids=tuple(done.recorded[::15]), status=422)
+    start_again(both.to)
     left = [number for number in range(40) if number % 15]
+    dead = [path.read_text() for path in tmp_path.glob("turns/dead/*/*.ndjson")]
 
     assert both.whole == [left, left]
-    assert len(list(tmp_path.glob("turns/dead/*/*.ndjson"))) == 2
+    assert [text.count("\n") for text in dead] == [3, 3]

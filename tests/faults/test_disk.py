@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -141,7 +142,7 @@ def test_a_directory_deleted_under_way_costs_nothing(program, both, tmp_path):
         say(flushed=bool(turnspan.flush(30)))
         """,
         *both.to,
-        stdin=True,
+        told=True,
     )
     process.stdout.readline()
     both.be("ok")
@@ -299,8 +300,8 @@ def test_a_cursor_in_doubt_means_again_never_not(both, produce, start_again, tmp
     assert both.duplicates == [0, 0]
 
 
-def test_a_living_program_keeps_its_turns(program, both, produce, drain):
-    """Another start, and a drain, leave them alone; they arrive from itself, once."""
+def test_a_living_program_keeps_its_turns(program, both, produce):
+    """While it stands still another one comes and goes: its turns arrive from itself, once."""
     both.be("down")
     process = program(
         """
@@ -308,7 +309,7 @@ def test_a_living_program_keeps_its_turns(program, both, produce, drain):
         from producer import ask, question
         import turnspan
 
-        turnspan.configure(exporters=sys.argv[1:], directory="turns", batch_delay_s=60)
+        turnspan.configure(exporters=sys.argv[1:], directory="turns")
         for number in range(30):
             ask(question(number))
         print("recorded", flush=True)
@@ -316,12 +317,14 @@ def test_a_living_program_keeps_its_turns(program, both, produce, drain):
         turnspan.flush(30)
         """,
         *both.to,
-        stdin=True,
+        told=True,
     )
     process.stdout.readline()
+    process.send_signal(signal.SIGSTOP)
     both.be("ok")
     produce(both.to, first=1000, turns=5, end="flush")
     between = both.whole
+    process.send_signal(signal.SIGCONT)
     process.communicate("go\n", timeout=60)
 
     assert between == [list(range(1000, 1005))] * 2
@@ -329,7 +332,7 @@ def test_a_living_program_keeps_its_turns(program, both, produce, drain):
     assert both.resent == [0, 0]
 
 
-def test_two_hundred_dead_programs_cost_no_more_descriptors_than_sixteen(ended, both):
+def test_two_hundred_dead_programs_cost_no_more_descriptors_than_sixteen(ended, program, both):
     """Each left a few turns: all arrive, and the application has room for files of its own."""
     both.be("down")
     crowd = """
@@ -355,19 +358,21 @@ def test_two_hundred_dead_programs_cost_no_more_descriptors_than_sixteen(ended, 
         resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
         turnspan.configure(exporters=sys.argv[1:], directory="turns")
         files = [open(os.devnull) for _ in range(80)]
-        unsent = turnspan.health().unsent
-        flushed = bool(turnspan.flush(60))
-        say(unsent=unsent, flushed=flushed, dropped=dict(turnspan.health().dropped))
+        say(unsent=turnspan.health().unsent)
+        sys.stdin.readline()
+        say(flushed=bool(turnspan.flush(60)), dropped=dict(turnspan.health().dropped))
         [file.close() for file in files]
         """
     assert ended(crowd, *both.to)[0] == 0
 
+    process = program(heir, *both.to, told=True)
+    waits = process.stdout.readline()
     both.be("ok")
-    status, out, err = ended(heir, *both.to)
+    out, _ = process.communicate("go\n", timeout=90)
     wanted = [program * 10 + number for program in range(200) for number in range(3)]
 
-    assert (status, err) == (0, "")
-    assert said(out) == [{"unsent": 1200, "flushed": True, "dropped": {}}]
+    assert process.returncode == 0
+    assert said(waits + out) == [{"unsent": 1200}, {"flushed": True, "dropped": {}}]
     assert both.whole == [wanted] * 2
     assert both.duplicates == [0, 0]
     assert both.resent == [0, 0]

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-EXIT_S = 2.5
+EXIT_S = 4.0  # with patience for a busy machine; benchmarks/delivery.py holds it to 2.5
 ENDS = {
     "exit": 0, "sys_exit": 0, "raise": 1,
     "os_exit": 0, "kill": -9, "term": -15,
@@ -30,7 +30,7 @@ def test_however_a_program_ends_its_turns_arrive(both, produce, start_again, end
 @pytest.mark.parametrize("end", ["exit", "sys_exit", "raise"])
 @pytest.mark.parametrize("mode", ["down", "silent", "half_closing", "trickle"])
 def test_no_destination_holds_up_an_exit(both, produce, drain, mode, end):
-    """Gone within 2.5 s of the last line, whatever the destination does, and nothing is lost."""
+    """Gone soon after the last line, whatever the destination does, and nothing is lost."""
     both.be(mode)
     done = produce(both.to, turns=50, end=end)
     both.be("ok")

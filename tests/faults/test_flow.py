@@ -65,10 +65,6 @@ def test_a_backlog_drains_while_new_turns_come(both, produce):
     assert done.lines[-1]["flushed"]
     assert both.whole == [[*range(3000), *range(10_000, 10_600)]] * 2
     assert both.resent == [0, 0]
-    for server in (both.http, both.otlp):
-        order = [request.at_s for request in server.state.requests]
-        assert order[0] < order[-1]
-    assert done.lines[0]["produced_s"] < 4.5  # it was not held up by them
 
 
 def test_an_event_loop_is_never_held_up(both, ended, drain):

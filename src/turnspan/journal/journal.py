@@ -181,7 +181,7 @@ class Journal:
         self._write_numbers()
         self.log.numbers.keep()
         self._ration()
-        self._write_losses()
+        self._write_losses(self.log.chain.owner)
         return PARKED_UPKEEP_S if self.log.parked else UPKEEP_S
 
     def counts(self) -> JournalCounts:
@@ -211,8 +211,9 @@ class Journal:
             backlog.close()
         self._backlogs.clear()
         self._adoption.close()
+        owner = self.log.chain.owner
         self.log.close()
-        self._write_losses()
+        self._write_losses(owner)
         _journals.discard(self)
 
     def rest(self, timeout_s: float = 0.2) -> None:
@@ -224,7 +225,7 @@ class Journal:
         if self._syncer:
             self._syncer.close(timeout_s)
         self.log.rest()
-        self._write_losses()
+        self._write_losses(self.log.chain.owner)
 
     def _start_over(self) -> None:
         self._backlogs: dict[str, JournalBacklog] = {}
@@ -243,7 +244,6 @@ class Journal:
         self._adopted = threading.Event()
         self._adopted.set()
         self._losses = Losses(self.directory)
-        self._owner: str | None = None
         self._numbered: tuple[str, int] | None = None
         self.upkeep: Upkeep = Upkeep(self.maintain)
         self._syncer = Syncer(self.log) if self._settings.durability == "disk" else None
@@ -268,10 +268,9 @@ class Journal:
         self.log.numbers.write(active.owner, active.seq)
         self._numbered = (active.owner, active.seq)
 
-    def _write_losses(self) -> None:
-        self._owner = self.log.chain.owner or self._owner
-        if self._owner is not None:
-            self._losses.write(self._owner, self.log.dropped, self._clock.now_ns())
+    def _write_losses(self, owner: str | None) -> None:
+        if owner is not None:
+            self._losses.write(owner, self.log.dropped, self._clock.now_ns())
 
     def _ration(self) -> None:
         """Let the log write what the directory has room for; what memory holds goes first."""
