@@ -30,7 +30,7 @@ WAIT = """
     configure(on_sigterm=True)
     record()
     while True:
-        time.sleep(60)
+        time.sleep(0.05)  # a signal that comes just before a long sleep is seen after it
 """
 
 
