@@ -74,7 +74,8 @@ class Stream:
 
     def __del__(self) -> None:
         # A relay may go without a word: its event loop is closed, so nobody closes it.
-        if self._draft is not None and not self._draft.ended:
+        draft = getattr(self, "_draft", None)  # there was no room on the stack to make it
+        if draft is not None and not draft.ended:
             self.abandon()
 
     @property
