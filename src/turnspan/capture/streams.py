@@ -40,6 +40,7 @@ class Stream:
     __slots__ = (
         "__weakref__",
         "_activation",
+        "_among",
         "_call",
         "_chunks",
         "_draft",
@@ -57,6 +58,7 @@ class Stream:
 
     def __init__(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._call = call
+        self._among = _open  # those of this process
         self._given: tuple[tuple[Any, ...], dict[str, Any], Context] | None = (
             args,
             kwargs,
@@ -72,7 +74,8 @@ class Stream:
 
     def __del__(self) -> None:
         # A relay may go without a word: its event loop is closed, so nobody closes it.
-        if self._draft is not None and not self._draft.ended:
+        draft = getattr(self, "_draft", None)  # there was no room on the stack to make it
+        if draft is not None and not draft.ended:
             self.abandon()
 
     @property
@@ -163,7 +166,10 @@ class Stream:
             if draft is None:
                 return
             if not draft.left_out:
-                self._put_beginning(recorder, draft, args, kwargs)
+                put_input(recorder, draft, self._call, args, kwargs)
+            if isinstance(draft, TurnDraft) and not draft.left_out:
+                put_extras(recorder, draft, self._call)
+                recorder.announce(draft)
             self._chunks = Chunks(recorder.limits)
             self._activation = recorder.activation()
         except BaseException as exc:  # noqa: BLE001  # border: our failures are not the caller's
@@ -174,20 +180,14 @@ class Stream:
         self._draft = self._inner = draft
         if isinstance(draft, StepDraft):
             draft.stream = ref(self)
+        self._among = _open
         _open.add(self)
-
-    def _put_beginning(
-        self, recorder: Recorder, draft: Draft, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
-        put_input(recorder, draft, self._call, args, kwargs)
-        if isinstance(draft, TurnDraft):
-            put_extras(recorder, draft, self._call)
-            recorder.announce(draft)
 
     def _opened(self, recorder: Recorder, where: Context) -> Draft | None:
         """The turn or step of it; None where it is neither."""
         call = self._call
-        for parent in (where.get(current_draft), current_draft.get()):
+        there = where.get(current_draft) if self._among is _open else None  # else the parent's
+        for parent in (there, current_draft.get()):
             if parent is not None and not parent.turn.ended:
                 if parent.turn.left_out:
                     return None
@@ -223,9 +223,10 @@ class Stream:
         draft = self._draft
         if draft is None or draft.ended:
             return
-        _open.discard(self)
+        self._among.discard(self)
         try:
-            self._try_output(draft, value)
+            if not (draft.left_out or draft.turn.ended):
+                self._try_output(draft, value)
         finally:
             self._end(draft, status, error)
 
@@ -241,8 +242,6 @@ class Stream:
             recorder.contain("a stream was lost", exc)
 
     def _try_output(self, draft: Draft, value: object) -> None:
-        if draft.left_out:
-            return
         try:
             self._put_output(draft, value)
         except BaseException as exc:  # noqa: BLE001  # border: our failures are not the caller's
