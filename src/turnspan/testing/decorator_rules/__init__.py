@@ -12,8 +12,10 @@ process of its own that is put an end to where it hangs.
 from typing import Final
 
 from turnspan.testing.decorator_rules import (
+    answers,
     context,
     endings,
+    generators,
     kept,
     mutation,
     quiet,
@@ -25,11 +27,32 @@ from turnspan.testing.decorator_rules.adapter import KINDS, Adapter, Record
 from turnspan.testing.decorator_rules.report import Finding, Report, run
 from turnspan.testing.decorator_rules.rule import NotApplicable, Rule, rules_of
 
-__all__ = ["KINDS", "RULES", "Adapter", "Finding", "NotApplicable", "Record", "Report", "Rule", "run"]
+__all__ = [
+    "KINDS",
+    "RULES",
+    "Adapter",
+    "Finding",
+    "NotApplicable",
+    "Record",
+    "Report",
+    "Rule",
+    "run",
+]
 
 RULES: Final[tuple[Rule, ...]] = tuple(
     found
-    for room in (shapes, kept, streams, endings, context, values, mutation, quiet)
+    for room in (
+        shapes,
+        kept,
+        answers,
+        generators,
+        streams,
+        endings,
+        context,
+        values,
+        mutation,
+        quiet,
+    )
     for found in rules_of(room)
 )
 """Every rule, room by room."""

@@ -13,6 +13,7 @@ from turnspan.testing.decorator_rules.trial import Trial, require
 __all__: list[str] = []
 
 FORK_TIMEOUT_S = 10.0
+OVERLAP_S = 0.02
 
 
 def inner(word: str = "") -> str:
@@ -79,7 +80,7 @@ def threads(trial: Trial) -> None:
     """With the library's own means a call in a `Thread` is a child of whoever started it."""
 
     def spread(call: Any) -> None:
-        thread = threading.Thread(target=trial.adapter.carry(call))  # type: ignore[misc]  # needed above
+        thread = threading.Thread(target=trial.carry(call))
         thread.start()
         thread.join()
 
@@ -92,7 +93,7 @@ def executors(trial: Trial) -> None:
 
     def spread(call: Any) -> None:
         with ThreadPoolExecutor(2) as pool:
-            carried = trial.adapter.carry(call)  # type: ignore[misc]  # needed above
+            carried = trial.carry(call)
             for done in [pool.submit(carried) for _ in range(3)]:
                 done.result()
 
@@ -104,7 +105,7 @@ def run_in_executor(trial: Trial) -> None:
     """With the library's own means a call in `run_in_executor` is a child of who awaits it."""
 
     async def spread(call: Any) -> None:
-        carried = trial.adapter.carry(call)  # type: ignore[misc]  # needed above
+        carried = trial.carry(call)
         await asyncio.get_running_loop().run_in_executor(None, carried)
 
     _from_async(trial, inner, spread, 1)
@@ -118,9 +119,8 @@ def a_pool_used_again(trial: Trial) -> None:
         pool.submit(call).result()
 
     call = trial.outermost(inner)
-    carry = trial.adapter.carry or (lambda fn: fn)
     with ThreadPoolExecutor(1) as pool:
-        trial.outermost(lambda: outer(pool, carry(call)))()
+        trial.outermost(lambda: outer(pool, trial.carry(call)))()
         trial.mark()
         pool.submit(call).result()
     parent = trial.record("inner").parent_id
@@ -134,10 +134,12 @@ def concurrently(trial: Trial) -> None:
         call = trial.decorate(kind, inner_async)
 
         async def left(call: Any = call) -> None:
+            await asyncio.sleep(OVERLAP_S)
             for _ in range(3):
                 await call("left")
 
         async def right(call: Any = call) -> None:
+            await asyncio.sleep(OVERLAP_S)
             for _ in range(2):
                 await call("right")
 
@@ -156,10 +158,12 @@ def a_loop_per_thread(trial: Trial) -> None:
         call = trial.decorate(kind, inner_async)
 
         async def left(call: Any = call) -> None:
+            await asyncio.sleep(OVERLAP_S)
             for _ in range(3):
                 await call("left")
 
         async def right(call: Any = call) -> None:
+            await asyncio.sleep(OVERLAP_S)
             for _ in range(2):
                 await call("right")
 
@@ -252,6 +256,9 @@ def _require_children(trial: Trial, kind: str, name: str, count: int) -> None:
 
 
 def _require_own(trial: Trial, kind: str) -> None:
+    sides = [trial.record("left"), trial.record("right")]
+    strangers = [side.name for side in sides if side.parent_id is not None]
+    require(not strangers, f"{kind}: {strangers[:1]} is recorded as the other's child")
     parents = [record.parent_id for record in trial.records("inner_async")]
-    counted = [parents.count(trial.record(side).id) for side in ("left", "right")]
+    counted = [parents.count(side.id) for side in sides]
     require(counted == [3, 2], f"{kind}: of 3 and 2 calls, left and right have {counted}")

@@ -153,7 +153,9 @@ def _each_shape(trial: Trial, make: Callable[[], BaseException], status: str) ->
             error = make()
             caught = shape(trial, kind, error)
             said = f"{kind}{shape.__name__.replace('_', ' ')}"
-            require(caught is error, f"{said}: it raised {caught!r:.80}, not what was raised inside")
+            require(
+                caught is error, f"{said}: it raised {caught!r:.80}, not what was raised inside"
+            )
             trial.keeps("ended", status=status)
             trial.is_clean(f"{said}: after a {type(error).__name__}")
 

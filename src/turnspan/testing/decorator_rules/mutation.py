@@ -39,8 +39,9 @@ def an_argument_deep_inside(trial: Trial) -> None:
 def an_argument_while_waiting(trial: Trial) -> None:
     """An argument that changes while a coroutine waits is recorded as it was when it came."""
 
-    async def waiting(words: list[str]) -> None:
+    async def waiting(words: list[str]) -> list[str]:
         await asyncio.sleep(0)
+        return words
 
     for kind in trial.kinds:
         decorated = trial.decorate(kind, waiting)
@@ -67,7 +68,7 @@ def an_argument_of_a_stream(trial: Trial) -> None:
 
     for kind in trial.kinds:
         stream = trial.decorate(kind, giving)
-        trial.answer(kind, lambda stream=stream: list(stream(["before-7f3"])))  # type: ignore[misc]  # mypy has no name for it
+        trial.read(kind, stream, ["before-7f3"])
         _require_then(kind, trial.record("giving").input, "input")
 
 

@@ -123,7 +123,14 @@ def odd_numbers() -> list[Any]:
 
 def odd_texts() -> list[str]:
     """Texts that no encoding carries, or that end lines."""
-    return ["lone \ud800 surrogate", "\udfff", "nul \x00", "line\u2028end", "\x1b[31m", "\U0010ffff"]
+    return [
+        "lone \ud800 surrogate",
+        "\udfff",
+        "nul \x00",
+        "line\u2028end",
+        "\x1b[31m",
+        "\U0010ffff",
+    ]
 
 
 def deep(levels: int = 10_000) -> list[Any]:
@@ -138,8 +145,21 @@ def deep(levels: int = 10_000) -> list[Any]:
 def handles() -> Iterator[list[Any]]:
     """What stands for something of the system's."""
     with socket.socket() as plug, tempfile.TemporaryFile() as file:
-        yield [threading.Lock(), threading.RLock(), plug, file, threading.current_thread(), sys,
-               typing, open, type, Kind, sys._getframe(), memoryview(b"x"), threading.local()]  # noqa: SLF001  # a frame is such a handle, too
+        yield [
+            threading.Lock(),
+            threading.RLock(),
+            plug,
+            file,
+            threading.current_thread(),
+            sys,
+            typing,
+            open,
+            type,
+            Kind,
+            sys._getframe(),  # noqa: SLF001  # the public way to a frame
+            memoryview(b"x"),
+            threading.local(),
+        ]
     # closed here, so that a library that keeps them is seen to hold nothing open
 
 

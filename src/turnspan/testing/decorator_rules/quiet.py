@@ -69,8 +69,7 @@ def generators_left(trial: Trial) -> None:
 @rule("trouble")
 def failures_of_its_own(trial: Trial) -> None:
     """A thousand failures of the library's own harm no call, and are at most one report."""
-    assert trial.adapter.trouble is not None  # noqa: S101  # for the type checker: it is needed above
-    with trial.adapter.trouble():
+    with trial.trouble():
         _spoken(trial, _calls)
 
 
@@ -101,7 +100,12 @@ def _unshown(trial: Trial, times: int) -> None:
         return value
 
     decorated = trial.outermost(plain)
-    given = [*nasties.circular(), nasties.odd_keys(), nasties.special(Trap(fail)), *nasties.deep(500)]
+    given = [
+        *nasties.circular(),
+        nasties.odd_keys(),
+        nasties.special(Trap(fail)),
+        *nasties.deep(500),
+    ]
     for _ in range(times // len(given) + 1):
         for value in given:
             with contextlib.suppress(Exception):  # that it raises is for other rules

@@ -8,6 +8,7 @@ from unittest import SkipTest
 from turnspan.testing.decorator_rules.adapter import Adapter
 from turnspan.testing.decorator_rules.fork import Ended, in_fork
 from turnspan.testing.decorator_rules.rule import Rule
+from turnspan.testing.decorator_rules.trial import shown
 
 __all__ = ["Finding", "Report", "Verdict", "run"]
 
@@ -98,6 +99,8 @@ def _tried(rule: Rule, make: Callable[[], Adapter]) -> tuple[Verdict, str]:
         return "not applicable", str(exc)
     except AssertionError as exc:
         return "failed", str(exc)
+    except BaseException as exc:  # noqa: BLE001  # whatever got out of the rule is the library's
+        return "failed", f"it raised {shown(exc)}"
     return "passed", ""
 
 

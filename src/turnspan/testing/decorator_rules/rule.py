@@ -1,5 +1,6 @@
 """A rule: a sentence, and a check that fails with what was seen."""
 
+from asyncio import CancelledError
 from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ class Rule:
             copy_context().run(self.check, Trial(adapter))
         except (AssertionError, SkipTest):
             raise
-        except Exception as exc:
+        except (Exception, CancelledError, GeneratorExit) as exc:
             raise AssertionError(f"it raised {shown(exc)}") from exc
 
 

@@ -58,7 +58,7 @@ def a_generator_function(trial: Trial) -> None:
 
     for kind in trial.kinds:
         decorated = trial.decorate(kind, plain)
-        answer = trial.answer(kind, lambda d=decorated: list(d("in-5b1")))
+        answer = trial.read(kind, decorated, "in-5b1")
         _answers(kind, answer, ["one-in-5b1", "two-in-5b1"])
         trial.keeps("plain", input=["in-5b1"], output=["one-in-5b1", "two-in-5b1"], status="ok")
 
@@ -255,7 +255,6 @@ def an_overloaded_function(trial: Trial) -> None:
 @rule()
 def an_overriding_method(trial: Trial) -> None:
     """A decorated method that overrides a decorated one reaches it through `super()`."""
-
     for kind in trial.kinds:
 
         class Parent:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from turnspan.testing.decorator_rules.adapter import Adapter, Record
@@ -23,6 +24,14 @@ class Trial:
     def adapter(self) -> Adapter:
         """The adapter on trial."""
         return self._adapter
+
+    def carry(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """``call`` with the context of now, by the library's own means, where it has any."""
+        return call if self._adapter.carry is None else self._adapter.carry(call)
+
+    def trouble(self) -> AbstractContextManager[Any]:
+        """Inside it the library cannot record, where its adapter can bring that about."""
+        return nullcontext() if self._adapter.trouble is None else self._adapter.trouble()
 
     def mark(self) -> None:
         """Forget what was recorded so far."""
@@ -59,6 +68,11 @@ class Trial:
     def awaited(self, kind: str, call: Callable[..., Any], /, *args: Any) -> Any:
         """What ``call`` answers, awaited in an event loop of its own, in `within`."""
         return asyncio.run(self.within_async(kind, lambda: call(*args)))
+
+    def read(self, kind: str, made: Callable[..., Any], /, *args: Any) -> list[Any]:
+        """Every item of the stream that ``made`` gives, in `within`."""
+        items: list[Any] = self.within(kind, lambda: list(made(*args)))
+        return items
 
     async def within_async(self, kind: str, work: Callable[[], Awaitable[Any]]) -> Any:
         """`within`, awaited."""

@@ -146,7 +146,9 @@ def standard_types(trial: Trial) -> None:
 @rule()
 def bytes_of_any_kind(trial: Trial) -> None:
     """Bytes that are no text harm no call."""
-    _each(trial, [b"\xff\xfe\x00", bytearray(b"\x80" * 100_000), memoryview(b"\xff"), [b"\xc3\x28"]])
+    _each(
+        trial, [b"\xff\xfe\x00", bytearray(b"\x80" * 100_000), memoryview(b"\xff"), [b"\xc3\x28"]]
+    )
 
 
 @rule()
@@ -267,8 +269,9 @@ def a_long_stream(trial: Trial) -> None:
 @rule("records", "cut")
 def what_is_cut(trial: Trial) -> None:
     """Where something is not kept whole, the record says so."""
+    given = nasties.million_nodes()
     for kind in trial.kinds:
-        _goes_through(trial, kind, nasties.million_nodes())
+        _goes_through(trial, kind, given)
         require(trial.record("taking").is_cut, f"{kind}: nothing says that the input was cut")
 
 
@@ -288,8 +291,14 @@ def _goes_through(trial: Trial, kind: str, value: Any) -> None:
     def taking(value: Any) -> None:
         came.append(value)
 
-    for fn, call in ((giving, lambda d: came.append(d())), (taking, lambda d: d(value))):
-        caught = _raised(trial, kind, lambda c=call, d=trial.decorate(kind, fn): c(d))  # type: ignore[misc]  # mypy has no name for it
+    def give(decorated: Any) -> None:
+        came.append(decorated())
+
+    def take(decorated: Any) -> None:
+        decorated(value)
+
+    for fn, call in ((giving, give), (taking, take)):
+        caught = _raised(trial, kind, call, trial.decorate(kind, fn))
         if caught is not None:
             said = f"{kind}: {fn.__name__} {_what(value)} raised {shown(caught)}"
             raise AssertionError(said) from caught
@@ -336,9 +345,9 @@ def _require_bounds(trial: Trial, name: str, took_s: float) -> None:
         require(size < BOUND_CHARS, f"the {what} is recorded whole: {size / 1e6:.0f} MB")
 
 
-def _raised(trial: Trial, kind: str, call: Callable[[], Any]) -> BaseException | None:
+def _raised(trial: Trial, kind: str, call: Callable[..., Any], *args: Any) -> Exception | None:
     try:
-        trial.answer(kind, call)
+        trial.answer(kind, call, *args)
     except Exception as exc:  # noqa: BLE001  # what it is, is the question
         return exc
     return None
