@@ -173,7 +173,7 @@ def the_value_a_generator_returns(trial: Trial) -> None:
     for kind in trial.kinds:
         decorated = trial.decorate(kind, returning)
 
-        def delegating(decorated: Any = decorated) -> Generator[int, None, str]:
+        def delegating(decorated: Any = decorated) -> Generator[int, None, Any]:
             return (yield from decorated())
 
         def run(delegate: Any = delegating) -> object:
