@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from turnspan.schema import Turn
 
 __all__ = [
+    "Activation",
     "Backlog",
     "Clock",
     "Exporter",
@@ -116,6 +117,27 @@ class SpanSource(Protocol):
 
         Answers what other code put on the span, in the wire shape of `SpanNotes`, or None.
         """
+        ...
+
+
+    def activation(self) -> Activation:
+        """What makes the span of one stream current, step by step; none of it has `activate`."""
+        ...
+
+
+class Activation(Protocol):
+    """Has the spans of one stream current while the stream's code runs. Never raises.
+
+    ``span`` is the innermost span that is open in the stream. Each pair of calls is made in
+    one context, the next pair may be made in another.
+    """
+
+    def resume(self, span: OpenSpan, /) -> None:
+        """Make ``span`` current: the stream's code is about to run."""
+        ...
+
+    def suspend(self, span: OpenSpan, /) -> None:
+        """Put back what was current before: the consumer's code is about to run."""
         ...
 
 

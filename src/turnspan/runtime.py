@@ -13,6 +13,7 @@ from turnspan.capture.context import current_draft
 from turnspan.capture.options import Options
 from turnspan.capture.policy import Policy
 from turnspan.capture.recorder import Recorder
+from turnspan.capture.streams import end_open_streams
 from turnspan.capture.values import Limits
 from turnspan.clock import SystemClock
 from turnspan.delivery.dead import DeadLetters
@@ -109,6 +110,7 @@ class Runtime:
         Recording goes on: other exit handlers may still have turns, which the next process
         delivers.
         """
+        end_open_streams()
         self.delivery.close(self.settings.exit_s)
         _close_all(self._carriers)
         self._rest()

@@ -12,6 +12,7 @@ from turnspan.capture.options import Options
 from turnspan.capture.recorder import Recorder
 from turnspan.schema import Turn
 from turnspan.schema.wire import TURN, decode_record, decode_turn
+from turnspan.telemetry.activation import NoActivation
 
 START_NS = 1_700_000_000_000_000_000
 TICK_NS = 1_000_000
@@ -73,6 +74,9 @@ class Spans:
         span = Span(trace_id, self._ids.span_id(), parent.span_id if parent else None)
         self.open.append(span)
         return span
+
+    def activation(self):
+        return NoActivation()
 
     def end(self, span: Span, fields: Mapping[str, Any], /) -> None:
         assert fields["ended_at"]

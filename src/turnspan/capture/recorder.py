@@ -22,7 +22,7 @@ from turnspan.capture.lines import LINE, SHORT_CHARS, Nowhere, careful_line, lin
 from turnspan.capture.options import Options
 from turnspan.capture.values import Limits, to_json
 from turnspan.notices import say
-from turnspan.ports import Clock, Ids, SpanSource, TurnLog
+from turnspan.ports import Activation, Clock, Ids, SpanSource, TurnLog
 
 __all__ = ["LONG_TURN_NS", "Recorder"]
 
@@ -49,6 +49,7 @@ class Recorder:
         self._baggage = options.baggage
         self._start_span = spans.start
         self._end_span = spans.end
+        self._spans = spans
         self._now_ns = clock.now_ns
         self._monotonic_ns = clock.monotonic_ns
         self._turn_id = ids.turn_id
@@ -87,7 +88,7 @@ class Recorder:
                 else:
                     put_input(self, turn, call, args, kwargs)
                 if call.extras:
-                    self._put_extras(turn, call)
+                    self.put_extras(turn, call)
                 self.announce(turn)
         except BaseException as exc:  # noqa: BLE001  # border: nothing of ours reaches the caller
             self._undo(draft or current_draft.get(), parent)
@@ -111,7 +112,7 @@ class Recorder:
             else:
                 put_output(self, draft, call, result)
             if call.extras:
-                self._put_last_extras(draft, call, result)
+                self.put_last_extras(draft, call, result)
             self.close(draft)
         except BaseException as exc:  # noqa: BLE001  # border: nothing of ours reaches the caller
             self._close_without_output(draft)
@@ -225,7 +226,7 @@ class Recorder:
         if (notes := self._end_span(draft.span, shown)) is not None:
             fields["span"] = notes
         if turn.ended:
-            self.late_steps += 1
+            self.late_steps += not draft.told
             return
         if turn.size > self.max_turn_bytes:
             drop_contents(turn, fields, self.max_turn_bytes)
@@ -270,6 +271,10 @@ class Recorder:
         if not isinstance(error, Exception) or is_anothers(error):
             raise error
         self.failed(what, error)
+
+    def activation(self) -> Activation:
+        """What makes the spans of a stream current while its code runs."""
+        return self._spans.activation()
 
     @property
     def is_busy(self) -> bool:
@@ -332,14 +337,16 @@ class Recorder:
         if session.tags:
             fields["tags"] = list(session.tags)
 
-    def _put_extras(self, turn: TurnDraft, call: Call) -> None:
+    def put_extras(self, turn: TurnDraft, call: Call) -> None:
+        """Put what the decorator of ``turn`` asks for beside its input."""
         if call.state is not None:
             turn.read_state = call.state
             turn.has_more = True
             put_state(self, turn, "state_before")
         turn.merge("metadata", call.known.get("metadata", _NOTHING))
 
-    def _put_last_extras(self, draft: Draft, call: Call, result: object) -> None:
+    def put_last_extras(self, draft: Draft, call: Call, result: object) -> None:
+        """Put what the decorator asks for beside the output."""
         if call.reasoning is not None:
             put_reasoning(self, draft, call.reasoning, result)
 
