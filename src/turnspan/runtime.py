@@ -6,6 +6,7 @@ import atexit
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final
 
 from turnspan.capture.active import active
@@ -170,6 +171,11 @@ class Runtime:
         )
 
     def _start(self) -> None:
+        # In a context of their own: some have threads inherit that of whoever starts them, which
+        # is a turn here.
+        Context().run(self._start_threads)
+
+    def _start_threads(self) -> None:
         self.delivery.start()
         if self.journal is not None:
             self.journal.start()

@@ -79,11 +79,13 @@ class Chunks:
     @property
     def cut(self) -> tuple[str, int] | None:
         """Why not all of it was kept, and how many bytes it would have been."""
-        lost = self._lost_bytes + (self._pieces.lost_chars if self._pieces else 0)
+        lost, room = self._lost_bytes, self._room
+        if self._pieces is not None:
+            lost, room = lost + self._pieces.lost_chars, self._pieces.room
         if not lost:
             return None
         why = self._why or f"over {self._limits.max_bytes} bytes"
-        return why, self._limits.max_bytes - max(self._room, 0) + lost
+        return why, self._limits.max_bytes - max(room, 0) + lost
 
     def _add_text(self, text: str) -> None:
         if self._kind != _TEXT:
@@ -162,7 +164,7 @@ class _Json(str):
 
 
 def _read(part: Any) -> Any:
-    return orjson.loads(part) if type(part) is _Json else part
+    return orjson.loads(str(part)) if type(part) is _Json else part
 
 
 def _decoded(data: bytes) -> str | bytes:

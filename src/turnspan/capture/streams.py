@@ -144,7 +144,7 @@ class Stream:
         draft = self._draft
         if draft is None:
             return "open"
-        self._put_output(draft, None)
+        self._try_output(draft, None)
         draft.told = self._is_left  # and its event loop has yet to close it
         return "abandoned" if self._is_left else "open"
 
@@ -217,15 +217,10 @@ class Stream:
         if draft is None or draft.ended:
             return
         _open.discard(self)
-        recorder = draft.recorder
         try:
-            self._put_output(draft, value)
-        except BaseException as exc:  # noqa: BLE001  # border: our failures are not the caller's
-            draft.turn.cut("output", "could not be recorded")
+            self._try_output(draft, value)
+        finally:
             self._end(draft, status, error)
-            recorder.contain("the output of a stream could not be recorded", exc)
-            return
-        self._end(draft, status, error)
 
     def _end(self, draft: Draft, status: str, error: BaseException | None) -> None:
         recorder = draft.recorder
@@ -237,6 +232,13 @@ class Stream:
         except BaseException as exc:  # noqa: BLE001  # border: our failures are not the caller's
             recorder.abandon(draft)
             recorder.contain("a stream was lost", exc)
+
+    def _try_output(self, draft: Draft, value: object) -> None:
+        try:
+            self._put_output(draft, value)
+        except BaseException as exc:  # noqa: BLE001  # border: our failures are not the caller's
+            draft.turn.cut(draft.path("output"), "could not be recorded")
+            draft.recorder.contain("the output of a stream could not be recorded", exc)
 
     def _put_output(self, draft: Draft, value: object) -> None:
         """Keep what the chunks come to; of a generator that yielded nothing, what it returned."""
