@@ -1,6 +1,6 @@
 from langfuse import Langfuse, observe
-
 from spans import Spans
+
 from turnspan.testing.decorator_rules import Adapter
 
 PACKAGES = ["langfuse"]

@@ -1,7 +1,8 @@
+import accepting
 from lmnr import Laminar, observe
-from lmnr.opentelemetry_lib.tracing import TracerWrapper
-
+from lmnr.opentelemetry_lib import tracing
 from spans import Spans
+
 from turnspan.testing.decorator_rules import Adapter
 
 PACKAGES = ["lmnr"]
@@ -13,12 +14,11 @@ def make():
     Laminar.initialize(
         project_api_key="x",
         base_url="http://127.0.0.1",
-        http_port=9,
-        grpc_port=9,
-        disable_batch=False,
+        http_port=accepting.port(),
+        force_http=True,
         instruments=set(),
     )
-    TracerWrapper.instance._tracer_provider.add_span_processor(spans.processor)
+    tracing._tracer_provider.add_span_processor(spans.processor)
     return Adapter(
         decorate=lambda kind, target: observe(span_type=KINDS[kind])(target),
         collect=spans.collect,

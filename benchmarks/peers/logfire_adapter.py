@@ -1,8 +1,8 @@
 import json
 
 import logfire
-
 from spans import Spans
+
 from turnspan.testing.decorator_rules import Adapter
 
 PACKAGES = ["logfire"]

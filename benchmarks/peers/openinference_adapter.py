@@ -1,7 +1,7 @@
 from openinference.instrumentation import OITracer, TraceConfig
 from opentelemetry.sdk.trace import TracerProvider
-
 from spans import Spans
+
 from turnspan.testing.decorator_rules import Adapter
 
 PACKAGES = ["openinference-instrumentation", "opentelemetry-sdk"]

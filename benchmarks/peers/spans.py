@@ -9,7 +9,7 @@ from turnspan.testing.decorator_rules import Record
 class Spans:
     """Every span that ended, as records; ``input`` and ``output`` name the attributes."""
 
-    def __init__(self, *, input="", output="", name=lambda span: span.name):
+    def __init__(self, *, input="", output="", name=lambda span: span.name.rpartition(".")[2]):
         self.exporter = InMemorySpanExporter()
         self.processor = SimpleSpanProcessor(self.exporter)
         self.input, self.output, self.name = input, output, name

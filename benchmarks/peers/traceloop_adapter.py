@@ -2,10 +2,10 @@ import os
 
 os.environ.update(TRACELOOP_TELEMETRY="false", TRACELOOP_METRICS_ENABLED="false")
 
+from spans import Spans
 from traceloop.sdk import Traceloop
 from traceloop.sdk.decorators import agent, task, tool
 
-from spans import Spans
 from turnspan.testing.decorator_rules import Adapter
 
 PACKAGES = ["traceloop-sdk==0.62.4", "httpx"]

@@ -247,7 +247,7 @@ class LeavesAsyncGeneratorsOpen(LoopsOverAsyncGenerators):
     """`async for` doesn't close what it leaves."""
 
 
-@breaks("errors_themselves", "an_error")
+@breaks("errors_themselves", "an_error", "an_error_of_a_stream")
 class RaisesItsOwnError(Tracer):
     def fail(self, entry, error):
         super().fail(entry, error)
@@ -362,8 +362,8 @@ class ReadsOneItemAhead(Tracer):
         return ahead
 
 
-@breaks("failed", "an_error", "keyboard_interrupt", "system_exit", "generator_exit",
-        "cancellation", "a_timeout", "a_cancelled_stream")  # fmt: skip
+@breaks("failed", "an_error", "an_error_of_a_stream", "keyboard_interrupt", "system_exit",
+        "generator_exit", "cancellation", "a_timeout", "a_cancelled_stream")  # fmt: skip
 class CallsEveryEndingFine(Tracer):
     def status(self, error):
         return "ok"
@@ -466,7 +466,7 @@ class KnowsExceptionsOnly(Tracer):
             super().fail(entry, error)
 
 
-@breaks("an_error", "keyboard_interrupt", "system_exit", "generator_exit")
+@breaks("what_comes_after")
 class StaysActiveAfterAFailure(Tracer):
     def fail(self, entry, error):
         super().fail(entry, error)

@@ -1,7 +1,7 @@
 """Endings: however a call ends, it is recorded, and what ended it goes on untouched."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 from turnspan.testing.decorator_rules.rule import rule
@@ -12,36 +12,42 @@ __all__: list[str] = []
 
 @rule()
 def an_error(trial: Trial) -> None:
-    """An exception is recorded as an error, in each shape, and leaves the context clean."""
-    _each_shape(trial, lambda: ValueError("odd"), "error")
+    """An exception of a function, awaited or not, goes on untouched and is recorded as one."""
+    _each(trial, (_plain, _coroutine), lambda: ValueError("odd"), "error")
+
+
+@rule()
+def an_error_of_a_stream(trial: Trial) -> None:
+    """An exception of a generator, async or not, goes on untouched and is recorded as one."""
+    _each(trial, (_generator, _async_generator), lambda: ValueError("odd"), "error")
 
 
 @rule()
 def keyboard_interrupt(trial: Trial) -> None:
-    """A `KeyboardInterrupt` is recorded, goes on untouched, and leaves the context clean."""
-    _each_shape(trial, KeyboardInterrupt, "cancelled")
+    """A `KeyboardInterrupt` in any shape of function goes on untouched and is recorded."""
+    _each(trial, SHAPES, KeyboardInterrupt, "cancelled")
 
 
 @rule()
 def system_exit(trial: Trial) -> None:
-    """A `SystemExit` is recorded, goes on untouched, and leaves the context clean."""
-    _each_shape(trial, lambda: SystemExit(3), "cancelled")
+    """A `SystemExit` in any shape of function goes on untouched and is recorded."""
+    _each(trial, SHAPES, lambda: SystemExit(3), "cancelled")
 
 
 @rule()
 def generator_exit(trial: Trial) -> None:
-    """A `GeneratorExit` raised in a function is recorded, goes on, and leaves no context."""
-    error = GeneratorExit("left")
+    """A `GeneratorExit` that a plain function raises goes on untouched and is recorded."""
+    _each(trial, (_plain,), lambda: GeneratorExit("left"), "abandoned")
 
-    def ended() -> None:
-        raise error
 
+@rule("records", "parent")
+def what_comes_after(trial: Trial) -> None:
+    """However a call of any shape ends, the next call is not its child."""
     for kind in trial.kinds:
-        decorated = trial.decorate(kind, ended)
-        caught = trial.answer(kind, _caught, decorated)
-        require(caught is error, f"{kind}: it raised {caught!r}")
-        trial.keeps("ended", status="abandoned")
-        trial.is_clean(f"{kind}: after a GeneratorExit")
+        for shape in SHAPES:
+            for error in (ValueError("odd"), KeyboardInterrupt(), SystemExit(3)):
+                shape(trial, kind, error)
+                trial.is_clean(f"{kind}{_said(shape)}: after a {type(error).__name__}")
 
 
 @rule()
@@ -67,7 +73,6 @@ def cancellation(trial: Trial) -> None:
         seen = trial.awaited(kind, cancel)
         require(seen == [True, "enough"], f"{kind}: cancelled and why: {seen}")
         trial.keeps("ended", status="cancelled")
-        trial.is_clean(f"{kind}: after a cancellation")
 
 
 @rule()
@@ -117,7 +122,6 @@ def a_timeout(trial: Trial) -> None:
         seen = trial.awaited(kind, hurry)
         require(seen == "timed out", f"{kind}: the caller saw that it {seen}")
         trial.keeps("ended", status="cancelled")
-        trial.is_clean(f"{kind}: after a timeout")
 
 
 @rule()
@@ -145,19 +149,6 @@ def a_cancelled_stream(trial: Trial) -> None:
         require(trial.awaited(kind, cancel), f"{kind}: the task is not cancelled")
         trial.keeps("ended", output=["alpha-1"], status="cancelled")
         trial.is_clean(f"{kind}: after a cancelled stream")
-
-
-def _each_shape(trial: Trial, make: Callable[[], BaseException], status: str) -> None:
-    for kind in trial.kinds:
-        for shape in (_plain, _coroutine, _generator, _async_generator):
-            error = make()
-            caught = shape(trial, kind, error)
-            said = f"{kind}{shape.__name__.replace('_', ' ')}"
-            require(
-                caught is error, f"{said}: it raised {caught!r:.80}, not what was raised inside"
-            )
-            trial.keeps("ended", status=status)
-            trial.is_clean(f"{said}: after a {type(error).__name__}")
 
 
 def _plain(trial: Trial, kind: str, error: BaseException) -> BaseException | None:
@@ -198,6 +189,28 @@ def _async_generator(trial: Trial, kind: str, error: BaseException) -> BaseExcep
             pass
 
     return _caught(lambda: trial.awaited(kind, consume))
+
+
+SHAPES = (_plain, _coroutine, _generator, _async_generator)
+
+
+def _each(
+    trial: Trial, shapes: Sequence[Any], make: Callable[[], BaseException], status: str
+) -> None:
+    for kind in trial.kinds:
+        for shape in shapes:
+            error = make()
+            caught = shape(trial, kind, error)
+            said = f"{kind}{_said(shape)}"
+            require(caught is error, f"{said}: what came out of it is {caught!r:.80}")
+            try:
+                trial.keeps("ended", status=status)
+            except AssertionError as exc:
+                raise AssertionError(f"{said}: {exc}") from None
+
+
+def _said(shape: Callable[..., Any]) -> str:
+    return shape.__name__.replace("_", " ")
 
 
 def _within(trial: Trial, kind: str, call: Callable[[], Any]) -> BaseException | None:

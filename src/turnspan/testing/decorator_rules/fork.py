@@ -13,10 +13,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
-__all__ = ["Ended", "forking_allowed", "in_fork"]
+__all__ = ["Ended", "apart", "forking_allowed", "in_fork"]
 
 _LOOK_S: Final = 0.05
 _TAIL_BYTES: Final = 2000
+_is_child = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,14 @@ def in_fork(work: Callable[[], Any], timeout_s: float) -> Ended:
             _end(pid)
 
 
+def apart(work: Callable[[], Any], timeout_s: float) -> Ended:
+    """What ``work``, after which a process is of no use, answers: here, if this is a child.
+
+    A process that is the rule's own already has its threads, which another fork would lose.
+    """
+    return Ended(work()) if _is_child else in_fork(work, timeout_s)
+
+
 @contextmanager
 def forking_allowed() -> Iterator[None]:
     """Python warns of a fork beside threads; here it is meant, and the child is short-lived."""
@@ -59,6 +68,8 @@ def forking_allowed() -> Iterator[None]:
 
 def _child(work: Callable[[], Any], writer: int, printed: BinaryIO) -> None:
     """Never returns: what the parent would do after it must not be done twice."""
+    global _is_child  # noqa: PLW0603  # it says something of the process
+    _is_child = True
     try:
         os.setsid()  # so that what it starts in turn can be ended with it
         for descriptor in (1, 2):

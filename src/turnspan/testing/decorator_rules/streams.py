@@ -7,7 +7,7 @@ import gc
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
-from turnspan.testing.decorator_rules.fork import in_fork
+from turnspan.testing.decorator_rules.fork import apart
 from turnspan.testing.decorator_rules.rule import rule
 from turnspan.testing.decorator_rules.trial import Trial, require
 
@@ -153,7 +153,7 @@ def open_at_exit(trial: Trial) -> None:
         return told
 
     trial.mark()
-    child = in_fork(leave, EXIT_TIMEOUT_S)
+    child = apart(leave, EXIT_TIMEOUT_S)
     require(child.failure is None, f"at exit {child.failure}: {child.printed[-200:]}")
     require([ended for ended, _ in child.answer] == [True], f"at exit there is {child.answer}")
     if trial.can("output"):
