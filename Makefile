@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-all others lint imports types docs bench coverage lowest clean
+.PHONY: help demo test test-all others lint imports types docs bench peers coverage lowest clean
 
 help:  ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,9 @@ docs: $(VENV)/.workshop  ## Write the generated pages again
 
 bench: $(VENV)/.workshop  ## What recording costs, beside two hand-written OpenTelemetry spans
 	@for what in $(BENCHMARKS); do $(BIN)/python benchmarks/$$what.py $(BENCH) || exit 1; done
+
+peers: $(VENV)/.workshop  ## Which rules for decorators our peers keep; installs them into .venv-peers
+	@$(BIN)/python benchmarks/rules_of_peers.py --make
 
 coverage: $(VENV)/.workshop  ## Which lines and branches the tests reach
 	$(BIN)/coverage erase

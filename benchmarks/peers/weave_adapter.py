@@ -19,7 +19,7 @@ PACKAGES = ["weave"]
 
 
 def make():
-    server = MagicMock()
+    server = MagicMock(call_processor=None)  # its calls come one by one
     server.file_create.return_value.digest = "digest"
     server.obj_create.return_value.digest = "digest"
     client = WeaveClient("rules", "rules", server, ensure_project_exists=False)

@@ -1,6 +1,5 @@
 """Our own decorators keep every rule, and a run survives those who don't."""
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -11,66 +10,16 @@ import pytest
 from honest_tracer import Tracer
 
 import turnspan
-from turnspan.exporters.memory import MemoryExporter
 from turnspan.testing import decorator_rules
-from turnspan.testing.decorator_rules import Adapter, NotApplicable, Record, run
+from turnspan.testing.decorator_rules import NotApplicable, run
+from turnspan.testing.decorator_rules.own import own_adapter
 from turnspan.testing.decorator_rules.rule import rule
-
-
-class Full(MemoryExporter):
-    """An exporter that fails as soon as it is told to."""
-
-    broken = False
-
-    def observe(self, turn, /):
-        if self.broken:
-            raise OSError("no space left")
-        super().observe(turn)
-
-    @contextlib.contextmanager
-    def trouble(self):
-        self.broken = True
-        try:
-            yield
-        finally:
-            self.broken = False
 
 
 @pytest.fixture
 def adapter(unconfigured):
-    """turnspan, as the rules see it."""
-    memory = Full()
-    turnspan.configure(exporters=[memory], directory=None)
-    return Adapter(
-        decorate=lambda kind, target: getattr(turnspan, kind)(target),
-        collect=lambda: [record for turn in memory.turns for record in records(turn)],
-        tells=frozenset({"parent", "input", "output", "status", "first_chunk", "cut"}),
-        statuses=frozenset({"ok", "error", "cancelled", "abandoned"}),
-        carry=turnspan.carry,
-        trouble=memory.trouble,
-    )
-
-
-def records(turn):
-    """A turn and its steps."""
-    yield told(turn, turn.agent.name, None, is_cut=bool(turn.truncated))
-    for step in turn.steps:
-        is_cut = any(step.id in cut.where for cut in turn.truncated)
-        yield told(step, step.name, step.parent_id or turn.id, is_cut=is_cut)
-
-
-def told(one, name, parent_id, *, is_cut):
-    return Record(
-        id=one.id,
-        name=name,
-        parent_id=parent_id,
-        status=one.status,
-        input=one.input and one.input.content,
-        output=one.output and one.output.content,
-        ended=one.status != "open",
-        has_first_chunk=one.first_chunk_at is not None,
-        is_cut=is_cut,
-    )
+    """turnspan, configured anew for each rule."""
+    return own_adapter()
 
 
 @pytest.mark.parametrize("rule", decorator_rules.RULES, ids=lambda rule: rule.name)
