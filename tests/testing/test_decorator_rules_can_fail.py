@@ -6,7 +6,7 @@ import pytest
 from broken_decorators import BROKEN
 from honest_tracer import Tracer
 
-from turnspan.testing.decorator_rules import RULES, nasties, values
+from turnspan.testing.decorator_rules import RULES, bounds, nasties
 
 BY_NAME = {rule.name: rule for rule in RULES}
 
@@ -14,8 +14,8 @@ BY_NAME = {rule.name: rule for rule in RULES}
 @pytest.fixture
 def small(monkeypatch):
     """What is too large is shown with less than 50 MB and a million nodes."""
-    monkeypatch.setattr(values, "TEXT_CHARS", 4_000_000)
-    monkeypatch.setattr(values, "BOUND_CHARS", 2_000_000)
+    monkeypatch.setattr(bounds, "TEXT_CHARS", 4_000_000)
+    monkeypatch.setattr(bounds, "BOUND_CHARS", 2_000_000)
     row = [[node] for node in range(1000)]
     monkeypatch.setattr(nasties, "million_nodes", lambda: [row] * 300)
 

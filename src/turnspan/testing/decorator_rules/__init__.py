@@ -13,11 +13,15 @@ from typing import Final
 
 from turnspan.testing.decorator_rules import (
     answers,
+    bounds,
     context,
     endings,
     generators,
     kept,
+    leaks,
+    methods,
     mutation,
+    objects,
     quiet,
     shapes,
     streams,
@@ -39,20 +43,9 @@ __all__ = [
     "run",
 ]
 
-RULES: Final[tuple[Rule, ...]] = tuple(
-    found
-    for room in (
-        shapes,
-        kept,
-        answers,
-        generators,
-        streams,
-        endings,
-        context,
-        values,
-        mutation,
-        quiet,
-    )
-    for found in rules_of(room)
-)
+_ROOMS = (
+    shapes, methods, kept, answers, generators, streams, leaks, endings, context, values, objects,
+    bounds, mutation, quiet,
+)  # fmt: skip
+RULES: Final[tuple[Rule, ...]] = tuple(found for room in _ROOMS for found in rules_of(room))
 """Every rule, room by room."""

@@ -55,3 +55,17 @@ SUBJECTS: Final[tuple[Callable[..., object], ...]] = (plain, coroutine, generato
 def kind_of(value: object) -> str:
     """What a value is, in a word, without asking the value."""
     return f"a {type(value).__name__}" if value is not None else "None"
+
+
+def stream() -> Iterator[str]:
+    """Gives three items."""
+    yield "alpha-1"
+    yield "beta-2"
+    yield "gamma-3"
+
+
+async def stream_async() -> AsyncIterator[str]:
+    """Gives three items."""
+    for item in ("alpha-1", "beta-2", "gamma-3"):
+        yield item
+        await asyncio.sleep(0)

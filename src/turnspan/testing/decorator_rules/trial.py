@@ -20,11 +20,6 @@ class Trial:
         self._before: set[str] = set()
         self.mark()
 
-    @property
-    def adapter(self) -> Adapter:
-        """The adapter on trial."""
-        return self._adapter
-
     def carry(self, call: Callable[..., Any]) -> Callable[..., Any]:
         """``call`` with the context of now, by the library's own means, where it has any."""
         return call if self._adapter.carry is None else self._adapter.carry(call)
@@ -102,6 +97,19 @@ class Trial:
         require(len(found) == 1, f"{len(found)} records of {name!r} among {names}")
         require(found[0].ended, f"{name!r} is recorded as still going on")
         return found[0]
+
+    def answered(self, kind: str, answer: Any, wanted: Any) -> None:
+        """Require that a call answered what it should, of the very type."""
+        require(type(answer) is type(wanted), f"{kind}: it answered a {type(answer).__name__}")
+        require(answer == wanted, f"{kind}: it answered {answer!r}, not {wanted!r}")
+
+    def is_nested(self, name: str, depth: int) -> None:
+        """Require that so many calls of ``name`` stand each in the one before it."""
+        found = {record.id: record for record in self.records(name)}
+        inner = [record for record in found.values() if record.parent_id in found]
+        parents = {record.parent_id for record in inner}
+        holds = len(found) == depth and len(inner) == len(parents) == depth - 1
+        require(holds, f"{len(found)} records of {name!r}, {len(inner)} of them in another one")
 
     def outside_id(self, kind: str) -> str | None:
         """The id of what surrounds a call in `within`; None where nothing does."""
