@@ -119,7 +119,6 @@ class SpanSource(Protocol):
         """
         ...
 
-
     def activation(self) -> Activation:
         """What makes the span of one stream current, step by step; none of it has `activate`."""
         ...

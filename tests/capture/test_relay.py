@@ -69,7 +69,7 @@ def fails(log):
 
 def stops(log):
     yield 1
-    raise StopIteration("by hand")
+    raise StopIteration("by hand")  # noqa: PLR1708  # what comes of it is the question
 
 
 def stops_later(log):
@@ -150,9 +150,7 @@ def played(make, script):
         try:
             seen.append(getattr(stream, act)(*given))
         except BaseException as exc:
-            seen.append((told(exc), exc in given))
-            if exc in given:
-                assert exc is given[0]
+            seen.append((told(exc), any(exc is error for error in given)))
     state = inspect.getgeneratorstate(stream)
     for _ in range(4):  # some cling
         try:

@@ -144,7 +144,7 @@ def test_a_stream_left_early_is_abandoned_and_keeps_what_it_said(tape):
     made.close()
     with pytest.raises(ZeroDivisionError):
         for _ in tell("3"):
-            1 / 0
+            raise ZeroDivisionError
     next(tell("4"))
 
     assert [(turn.status, turn.output.content, turn.chunks) for turn in tape.turns] == [

@@ -61,7 +61,7 @@ class Chunks:
         if issubclass(kind, str):
             self._add_text(chunk if kind is str else str.__str__(chunk))  # type: ignore[arg-type]
         elif kind is bytes or kind is bytearray:
-            self._add_bytes(bytes(chunk))  # type: ignore[arg-type]  # it is one of the two
+            self._add_bytes(bytes(chunk))  # type: ignore[call-overload]  # it is one of the two
         else:
             self._add_other(chunk)
 

@@ -8,7 +8,7 @@ fields are read, as in `replies`, which reads what comes out of here.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any, Protocol
+from typing import Final, Protocol
 
 from turnspan.capture.parts import Fields, as_fields, rows_of, word_of
 from turnspan.capture.values import cut_text
@@ -124,8 +124,13 @@ class _Completion:
 class _Message:
     """Events of a message of Anthropic, raw or from its `MessageStream`."""
 
-    _STARTS = ("message_start", "content_block_start", "content_block_delta", "message_delta")
-    _OTHERS = (
+    _STARTS: Final = (
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "message_delta",
+    )
+    _OTHERS: Final = (
         "content_block_stop", "message_stop", "ping",
         "text", "thinking", "signature", "input_json", "citation",
     )  # fmt: skip
@@ -205,7 +210,7 @@ class _Response:
         place = index if type(index) is int else 0
         if (item := as_fields(fields.get("item"))) is not None:
             self._items.setdefault(place, item)
-        if part := self._PARTS.get(word_of(fields["type"])):
+        if part := _PARTS.get(word_of(fields["type"])):
             self._items.setdefault(place, {"type": part[0]})
             self._pieces.add((place, part[1]), fields.get("delta"))
 
@@ -219,15 +224,6 @@ class _Response:
     def text(self) -> str:
         return "".join(self._pieces.text((place, "text")) for place in sorted(self._items))
 
-    _PARTS = {
-        "response.output_text.delta": ("message", "text"),
-        "response.refusal.delta": ("message", "text"),
-        "response.function_call_arguments.delta": ("function_call", "arguments"),
-        "response.custom_tool_call_input.delta": ("custom_tool_call", "arguments"),
-        "response.reasoning_summary_text.delta": ("reasoning", "summary"),
-        "response.reasoning_text.delta": ("reasoning", "summary"),
-    }
-
     def _item(self, place: int) -> Fields:
         item, kind = self._items[place], word_of(self._items[place].get("type"))
         if kind == "message":
@@ -238,6 +234,16 @@ class _Response:
             return {"type": "reasoning", "summary": [thought]}
         arguments = self._pieces.text((place, "arguments"))
         return {**item, "arguments": arguments} if arguments else item
+
+
+_PARTS: Final = {
+    "response.output_text.delta": ("message", "text"),
+    "response.refusal.delta": ("message", "text"),
+    "response.function_call_arguments.delta": ("function_call", "arguments"),
+    "response.custom_tool_call_input.delta": ("custom_tool_call", "arguments"),
+    "response.reasoning_summary_text.delta": ("reasoning", "summary"),
+    "response.reasoning_text.delta": ("reasoning", "summary"),
+}
 
 
 class _LangChain:

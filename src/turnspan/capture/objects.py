@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from types import MethodType
-from typing import Any
+from typing import Any, cast
 
 __all__ = ["stand_in"]
 
@@ -44,7 +44,7 @@ def stand_in(target: Any, call: Callable[..., Any], again: Again) -> Any:
     if getattr(kind, "__hash__", None) is None:
         namespace["__hash__"] = None
     base = _Bindable if hasattr(kind, "__get__") else _StandIn
-    made = object.__new__(type(kind.__name__, (base,), namespace))
+    made: Any = object.__new__(type(kind.__name__, (base,), namespace))
     object.__setattr__(made, "_turnspan", (target, again))
     return made
 
@@ -97,7 +97,7 @@ class _Bindable(_StandIn):
         if bound is target:
             return self
         if type(bound) is MethodType and bound.__func__ is target:
-            return MethodType(self, bound.__self__)
+            return MethodType(cast("Any", self), bound.__self__)
         return again(bound)
 
 

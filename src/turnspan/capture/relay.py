@@ -14,7 +14,17 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from types import AsyncGeneratorType, FunctionType, GeneratorType
 from typing import Any, Final, Protocol
 
-__all__ = ["AsyncSource", "Source", "Watch", "alike", "called", "is_stream", "relay", "relay_async", "relayed"]
+__all__ = [
+    "AsyncSource",
+    "Source",
+    "Watch",
+    "alike",
+    "called",
+    "is_stream",
+    "relay",
+    "relay_async",
+    "relayed",
+]
 
 _AWAITABLE: Final = inspect.CO_ITERABLE_COROUTINE
 _KINDS: Final = (

@@ -182,9 +182,7 @@ class Stream:
         call = self._call
         for parent in (where.get(current_draft), current_draft.get()):
             if parent is not None and not parent.turn.ended:
-                return recorder.open_step(
-                    parent, call.kind, call.name, call.known, activate=False
-                )
+                return recorder.open_step(parent, call.kind, call.name, call.known, activate=False)
         if call.kind != "agent" and not recorder.orphans:
             return None
         session = where.get(current_session) or current_session.get()

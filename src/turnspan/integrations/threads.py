@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from threading import RLock, Thread
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from turnspan.capture.context import Session, current_draft, current_session
 from turnspan.capture.drafts import Draft
@@ -48,7 +48,7 @@ class Installed:
             self._is_ours = False
             uninstall()
 
-    def __enter__(self) -> Installed:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
