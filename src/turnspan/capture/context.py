@@ -115,7 +115,6 @@ def _in_session(entered: Session, fn: Callable[P, R]) -> Callable[P, R]:
         return run_async  # type: ignore[return-value]  # R is the coroutine that it awaits
     streams = is_stream(fn)
 
-    @functools.wraps(fn)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         token = current_session.set(entered)
         try:
@@ -124,8 +123,7 @@ def _in_session(entered: Session, fn: Callable[P, R]) -> Callable[P, R]:
             _left(token)
         return relayed(result, _Visit(entered)) if streams else result
 
-    alike(run, fn)
-    return run
+    return functools.wraps(fn)(alike(run, fn))
 
 
 class _Visit:
@@ -182,14 +180,12 @@ def carry(fn: Callable[P, R]) -> Callable[P, R]:
         return _carried_coroutine(fn, here)
     streams = is_stream(fn)
 
-    @functools.wraps(fn)
     def carried(*args: P.args, **kwargs: P.kwargs) -> Any:
         context = here.copy()
         result = context.run(fn, *args, **kwargs)
         return consumed_in(context, result) if streams else result
 
-    alike(carried, fn)
-    return carried
+    return functools.wraps(fn)(alike(carried, fn))
 
 
 def _carried_coroutine(fn: Callable[P, Any], here: Context) -> Callable[P, Any]:

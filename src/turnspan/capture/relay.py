@@ -178,16 +178,16 @@ def called(target: Any) -> Any:
     return target if inspect.isroutine(target) else type(target).__call__
 
 
-def alike(standing: Callable[..., Any], target: Any) -> None:
-    """Have `inspect` take ``standing``, a plain function, for the same kind as ``target``.
+def alike(standing: Callable[..., Any], target: Any) -> Any:
+    """``standing``, a plain function, that `inspect` takes for the same kind as ``target``.
 
-    The interpreter goes by the code, not by its flags: a call of ``standing`` still runs at
-    once, and may look around before it makes the generator.
+    The interpreter goes by the code, not by its flags: a call of it still runs at once, and
+    may look around before it makes the generator.
     """
     assert isinstance(standing, FunctionType)  # noqa: S101  # it is one of ours
-    code = standing.__code__
     kind = _flags(called(target)) & _KINDS
-    standing.__code__ = code.replace(co_flags=code.co_flags & ~_KINDS | kind)
+    code = standing.__code__.replace(co_flags=standing.__code__.co_flags & ~_KINDS | kind)
+    return FunctionType(code, standing.__globals__, closure=standing.__closure__)
 
 
 def _flags(function: Any) -> int:

@@ -82,9 +82,8 @@ def _sync(fn: AnyCallable, call: Call) -> AnyCallable:
         recorder.leave(draft, call, result)
         return result
 
-    if inspect.isgeneratorfunction(called(fn)):  # one that is awaited, by `types.coroutine`
-        alike(recorded, fn)
-    return recorded
+    # A generator that is awaited, by `types.coroutine`, is no stream, and stays a generator.
+    return alike(recorded, fn) if inspect.isgeneratorfunction(called(fn)) else recorded
 
 
 def _async(fn: AnyCallable, call: Call) -> AnyCallable:
@@ -110,5 +109,4 @@ def _stream(fn: AnyCallable, call: Call) -> AnyCallable:
             return source
         return Stream(call, args, kwargs).relayed(source)
 
-    alike(recorded, fn)
-    return recorded
+    return alike(recorded, fn)
