@@ -32,7 +32,7 @@ def main() -> None:
 
 def version(packages):
     if packages:
-        return importlib.metadata.version(packages[0].partition("==")[0])
+        return importlib.metadata.version(packages[0])
     import turnspan
 
     return turnspan.__version__

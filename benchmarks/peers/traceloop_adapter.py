@@ -8,7 +8,7 @@ from traceloop.sdk.decorators import agent, task, tool
 
 from turnspan.testing.decorator_rules import Adapter
 
-PACKAGES = ["traceloop-sdk==0.62.4", "httpx"]
+PACKAGES = ["traceloop-sdk", "httpx"]
 
 
 def make():
