@@ -48,11 +48,13 @@ def a_long_stream(trial: Trial) -> None:
 
 @rule("records", "cut")
 def what_is_cut(trial: Trial) -> None:
-    """Where something is not kept whole, the record says so."""
-    given = nasties.million_nodes()
+    """Where a value is too long, too large or too deep to be kept, the record says so."""
+    given = {"long": "x" * TEXT_CHARS, "large": nasties.million_nodes(), "deep": nasties.deep()}
     for kind in trial.kinds:
-        goes_through(trial, kind, given)
-        require(trial.record("taking").is_cut, f"{kind}: nothing says that the input was cut")
+        for what, value in given.items():
+            goes_through(trial, kind, value)
+            said = f"{kind}: nothing says that an input was too {what}"
+            require(trial.record("taking").is_cut, said)
 
 
 def _bounded(trial: Trial, value: Any) -> None:

@@ -133,21 +133,11 @@ def concurrently(trial: Trial) -> None:
     for kind in trial.kinds:
         call = trial.decorate(kind, inner_async)
 
-        async def left(call: Any = call) -> None:
-            await asyncio.sleep(OVERLAP_S)
-            for _ in range(3):
-                await call("left")
-
-        async def right(call: Any = call) -> None:
-            await asyncio.sleep(OVERLAP_S)
-            for _ in range(2):
-                await call("right")
-
         async def both(sides: Any) -> None:
             await asyncio.gather(*(side() for side in sides))
 
         trial.mark()
-        asyncio.run(both([trial.outermost(left), trial.outermost(right)]))
+        asyncio.run(both(_sides(trial, call)))
         _require_own(trial, kind)
 
 
@@ -157,21 +147,11 @@ def a_loop_per_thread(trial: Trial) -> None:
     for kind in trial.kinds:
         call = trial.decorate(kind, inner_async)
 
-        async def left(call: Any = call) -> None:
-            await asyncio.sleep(OVERLAP_S)
-            for _ in range(3):
-                await call("left")
-
-        async def right(call: Any = call) -> None:
-            await asyncio.sleep(OVERLAP_S)
-            for _ in range(2):
-                await call("right")
-
         def run(side: Any) -> None:
             asyncio.run(side())
 
         trial.mark()
-        sides = [trial.outermost(left), trial.outermost(right)]
+        sides = _sides(trial, call)
         started = [threading.Thread(target=run, args=(side,)) for side in sides]
         for thread in started:
             thread.start()
@@ -253,6 +233,22 @@ def _require_children(trial: Trial, kind: str, name: str, count: int) -> None:
     parents = [record.parent_id for record in trial.records(name)]
     own = parents.count(wanted)
     require(own == len(parents) == count, f"{kind}: {own} of {count} calls are children of it")
+
+
+def _sides(trial: Trial, call: Any) -> list[Any]:
+    """Two that are open at the same time and call three and two times."""
+
+    async def left() -> None:
+        await asyncio.sleep(OVERLAP_S)
+        for _ in range(3):
+            await call("left")
+
+    async def right() -> None:
+        await asyncio.sleep(OVERLAP_S)
+        for _ in range(2):
+            await call("right")
+
+    return [trial.outermost(left), trial.outermost(right)]
 
 
 def _require_own(trial: Trial, kind: str) -> None:

@@ -13,7 +13,7 @@ import typing
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 __all__ = [
     "READABLE",
@@ -177,7 +177,7 @@ class Kind(enum.Enum):
 class Matrix:
     """Behaves as a numeric array does: no truth, and comparing gives another array."""
 
-    shape = (2, 2)
+    shape: tuple[int, int] = (2, 2)
 
     def __init__(self) -> None:
         self._cells = array.array("d", [1, 2, 3, 4])
@@ -191,7 +191,7 @@ class Matrix:
     def __ne__(self, other: object) -> Any:
         return Matrix()
 
-    __hash__ = None  # type: ignore[assignment]  # as arrays are
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # as arrays are
 
     def __len__(self) -> int:
         return 2
