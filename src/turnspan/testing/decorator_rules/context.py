@@ -14,6 +14,7 @@ __all__: list[str] = []
 
 FORK_TIMEOUT_S = 10.0
 OVERLAP_S = 0.02
+PAUSE_S = 0.05
 
 
 def inner(word: str = "") -> str:
@@ -165,7 +166,7 @@ def a_task_that_outlives_its_call(trial: Trial) -> None:
     """A task that goes on after its call has ended does no harm, and leaves no context."""
 
     async def late() -> str:
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(PAUSE_S)
         return "late"
 
     for kind in trial.kinds:

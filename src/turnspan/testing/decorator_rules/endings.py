@@ -9,6 +9,8 @@ from turnspan.testing.decorator_rules.trial import Trial, require
 
 __all__: list[str] = []
 
+PAUSE_S = 0.05  # long enough for a call to begin
+
 
 @rule()
 def an_error(trial: Trial) -> None:
@@ -62,7 +64,7 @@ def cancellation(trial: Trial) -> None:
 
         async def cancel(decorated: Any = decorated) -> list[Any]:
             task = asyncio.create_task(decorated())
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(PAUSE_S)
             task.cancel("enough")
             try:
                 await task
@@ -91,7 +93,7 @@ def a_handled_cancellation(trial: Trial) -> None:
 
         async def cancel(decorated: Any = decorated) -> Any:
             task = asyncio.create_task(decorated())
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(PAUSE_S)
             task.cancel()
             return await task
 
@@ -112,7 +114,7 @@ def a_timeout(trial: Trial) -> None:
 
         async def hurry(decorated: Any = decorated) -> str:
             try:
-                async with asyncio.timeout(0.01):
+                async with asyncio.timeout(PAUSE_S):
                     await decorated()
             except TimeoutError:
                 await asyncio.sleep(0)
@@ -141,7 +143,7 @@ def a_cancelled_stream(trial: Trial) -> None:
 
         async def cancel(consume: Any = consume) -> bool:
             task = asyncio.create_task(consume())
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(PAUSE_S)
             task.cancel()
             await asyncio.wait([task])
             return task.cancelled()

@@ -112,12 +112,13 @@ def _exit_code(pid: int) -> int | None:
 
 
 def _end(pid: int) -> None:
+    """Put an end to the child, if it is still there, and to what it had started."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
     with suppress(ChildProcessError):
-        os.waitpid(pid, 0)
+        if _exit_code(pid) is None:  # before it had a group of its own
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
 def _tail(printed: BinaryIO) -> str:

@@ -16,6 +16,7 @@ from turnspan.testing.decorator_rules.trial import Trial, require
 __all__: list[str] = []
 
 EXIT_TIMEOUT_S = 10.0
+PAUSE_S = 0.05
 
 
 def failing() -> Iterator[str]:
@@ -72,7 +73,7 @@ def left_by_break(trial: Trial) -> None:
     async def read(made: Any) -> None:
         async for _ in made():
             break
-        await asyncio.sleep(0.01)  # the loop closes it in a task of its own
+        await asyncio.sleep(PAUSE_S)  # the loop closes it in a task of its own
 
     _async(trial, stream_async, read, "alpha-1", "abandoned")
 
