@@ -1,5 +1,6 @@
 import json
 import os
+import time
 
 os.environ.update(LANGSMITH_TRACING="true", LANGSMITH_API_KEY="lsv2_x", LANGSMITH_PROJECT="rules")
 
@@ -9,6 +10,7 @@ from langsmith import Client, traceable
 from turnspan.testing.decorator_rules import Adapter, Record
 
 PACKAGES = ["langsmith"]
+PATIENCE_S = 1.0  # ends are posted from a thread, and later than the call returns
 KINDS = {"agent": "chain", "tool": "tool", "model": "llm", "retrieval": "retriever",
          "step": "chain"}  # fmt: skip
 
@@ -43,9 +45,16 @@ def make():
         }},
     )  # fmt: skip
 
+    def runs():
+        return list(session.runs.values())
+
     def collect():
+        until_s = time.monotonic() + PATIENCE_S
         client.flush()
-        return [record(run) for run in session.runs.values()]
+        while time.monotonic() < until_s and any(not run.get("end_time") for run in runs()):
+            time.sleep(0.02)
+            client.flush()
+        return [record(run) for run in runs()]
 
     return Adapter(
         decorate=lambda kind, target: traceable(run_type=KINDS[kind], client=client)(target),

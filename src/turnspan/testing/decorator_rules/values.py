@@ -18,37 +18,37 @@ PROMPTLY_S = 0.9
 
 @rule()
 def values_that_contain_themselves(trial: Trial) -> None:
-    """A dictionary or list that contains itself harms no call."""
+    """A dictionary or list that contains itself harms neither call nor record."""
     _each(trial, nasties.circular())
 
 
 @rule()
 def keys_that_are_no_strings(trial: Trial) -> None:
-    """Dictionaries with keys of any hashable kind harm no call."""
+    """Dictionaries with keys of any hashable kind harm neither call nor record."""
     _each(trial, [nasties.odd_keys(), *({key: 1} for key in nasties.odd_keys())])
 
 
 @rule()
 def numbers_that_json_has_not(trial: Trial) -> None:
-    """NaN, infinities and huge integers harm no call."""
+    """NaN, infinities and huge integers harm neither call nor record."""
     _each(trial, [*nasties.odd_numbers(), nasties.odd_numbers()])
 
 
 @rule()
 def texts_that_utf8_has_not(trial: Trial) -> None:
-    """Lone surrogates and control characters harm no call."""
+    """Lone surrogates and control characters harm neither call nor record."""
     _each(trial, [*nasties.odd_texts(), nasties.odd_texts()])
 
 
 @rule()
 def deep_nesting(trial: Trial) -> None:
-    """A value nested 10,000 levels deep harms no call."""
+    """A value nested 10,000 levels deep harms neither call nor record."""
     _each(trial, nasties.deep())
 
 
 @rule()
 def handles_of_the_system(trial: Trial) -> None:
-    """Locks, sockets, files, modules, classes, threads and frames harm no call."""
+    """Locks, sockets, files, modules, classes, threads and frames harm neither call nor record."""
     with nasties.handles() as handles:
         _each(trial, handles)
 
@@ -106,7 +106,7 @@ def subclasses_of_builtins(trial: Trial) -> None:
 
 @rule()
 def methods_that_raise(trial: Trial) -> None:
-    """An object whose every special method raises harms no call."""
+    """An object whose every special method raises harms neither call nor record."""
 
     def fail() -> Any:
         raise RuntimeError("not to be called")
@@ -127,13 +127,13 @@ def methods_that_hang(trial: Trial) -> None:
 
 @rule()
 def arrays(trial: Trial) -> None:
-    """Arrays and data frames, which have no truth and compare item by item, harm no call."""
+    """Arrays and data frames, which have no truth, harm neither call nor record."""
     _each(trial, [nasties.Matrix(), nasties.Columns(), {"deep": [nasties.Matrix()]}])
 
 
 @rule()
 def bytes_of_any_kind(trial: Trial) -> None:
-    """Bytes that are no text harm no call."""
+    """Bytes that are no text harm neither call nor record."""
     _each(
         trial, [b"\xff\xfe\x00", bytearray(b"\x80" * 100_000), memoryview(b"\xff"), [b"\xc3\x28"]]
     )
