@@ -1,6 +1,7 @@
-"""What tests stand on: turns to send, and the rules that an exporter keeps.
+"""What tests stand on: turns to send, and the rules that exporters and decorators keep.
 
-The rules themselves are in `turnspan.testing.exporter_rules`.
+The rules themselves are in `turnspan.testing.exporter_rules` and
+`turnspan.testing.decorator_rules`.
 """
 
 from collections.abc import Callable
