@@ -9,7 +9,7 @@ PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard integrations/*/pyproject.tom
 PLUGIN_TESTS := $(patsubst %,--group %/pyproject.toml:test,$(PLUGINS))
 PROJECTS := pyproject.toml $(wildcard integrations/*/pyproject.toml)
 OTHERS := 3.12 3.13
-BENCHMARKS := overhead imports growth memory
+BENCHMARKS := overhead streams imports growth memory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help

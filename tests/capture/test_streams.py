@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import subprocess
+import sys
+import textwrap
 import threading
 
 import pytest
@@ -442,12 +445,12 @@ def test_a_turn_opened_inside_a_stream_stays_inside(tape):
     ]  # fmt: skip
 
 
-def test_a_block_inside_a_stream_that_moves_between_contexts_ends_well(tape):
+def test_a_block_inside_a_stream_that_moves_between_contexts_ends_well(tape, caplog):
     """Each step may be taken in another context, as frameworks do that use threads for it."""
 
     @turnspan.agent
     def stream():
-        with turnspan.turn(agent="block"):
+        with turnspan.session("s"), turnspan.turn(agent="block"):
             yield 1
             look_up("in the block")
             yield 2
@@ -459,6 +462,7 @@ def test_a_block_inside_a_stream_that_moves_between_contexts_ends_well(tape):
         contextvars.copy_context().run(next, made)
     made.close()
 
+    assert caplog.text == ""
     names = {step.id: step.name for step in tape.turn.steps}
     assert [(step.name, names.get(step.parent_id)) for step in tape.turn.steps] == [
         ("look_up", "block"), ("block", None), ("look_up", None),
@@ -809,3 +813,86 @@ def test_a_carried_coroutine_runs_in_the_task_that_awaits_it(tape):
 
     assert asyncio.run(main()) is ends[0]
     assert ends[1:] == ["in time"]
+
+
+def test_a_stream_of_trio_is_recorded_as_one_of_asyncio(tape):
+    """Read to its end, left, and cancelled."""
+    trio = pytest.importorskip("trio")
+    closed = []
+
+    @turnspan.agent
+    async def stream(name):
+        try:
+            for n in range(3):
+                look_up(name)
+                await trio.sleep(0.001)
+                yield n
+        finally:
+            closed.append(name)
+
+    async def main():
+        found = [item async for item in stream("whole")]
+        async with contextlib.aclosing(stream("left")) as left:
+            await anext(left)
+        with trio.move_on_after(0.0005):
+            async with contextlib.aclosing(stream("cancelled")) as cut:
+                await anext(cut)
+        carried = turnspan.carry(stream)
+        return found, [item async for item in carried("carried")], current_draft.get()
+
+    assert trio.run(main) == ([0, 1, 2], [0, 1, 2], None)
+    assert closed == ["whole", "left", "cancelled", "carried"]
+    assert [(turn.input.content, turn.status, turn.chunks) for turn in tape.turns] == [
+        ("whole", "ok", 3), ("left", "abandoned", 1), ("cancelled", "cancelled", None),
+        ("carried", "ok", 3),
+    ]  # fmt: skip
+
+
+def test_a_fixture_of_pytest_may_be_a_stream(pytester_run):
+    """It is set up by its first item and torn down after it."""
+    pytester_run(
+        """
+        import pytest, turnspan
+
+        torn = []
+
+        @pytest.fixture
+        @turnspan.step
+        def thing():
+            yield "thing"
+            torn.append(True)
+
+        def test_has_it(thing):
+            assert thing == "thing"
+
+        def test_after_it():
+            assert torn == [True]
+        """
+    )
+
+
+@pytest.fixture
+def pytester_run(tmp_path):
+    """Runs tests in a process of its own, which must pass."""
+
+    def run(program):
+        (tmp_path / "test_it.py").write_text(textwrap.dedent(program), encoding="utf-8")
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:randomly",
+            "-p",
+            "no:asyncio",
+            "-W",
+            "error",
+            ".",
+        ]
+        done = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stdout
+
+    return run

@@ -58,7 +58,16 @@ class Chunks:
         """Keep ``chunk`` as it is now."""
         self.count += 1
         kind = type(chunk)
-        if issubclass(kind, str):
+        # The usual chunk of the usual stream, written out.
+        if (
+            type(chunk) is str
+            and self._kind == _TEXT
+            and chunk.isascii()
+            and (room := self._room - len(chunk)) >= 0
+        ):
+            self._room = room
+            self._text.write(chunk)
+        elif issubclass(kind, str):
             self._add_text(chunk if kind is str else str.__str__(chunk))  # type: ignore[arg-type]
         elif kind is bytes or kind is bytearray:
             self._add_bytes(bytes(chunk))  # type: ignore[call-overload]  # it is one of the two
@@ -127,13 +136,11 @@ class Chunks:
         if self._kind == _FOLD and self._fold is not None and self._fold.takes(fields):
             self._fold.add(fields)
             return True
-        pieces = Pieces(self._room)
-        fold = fold_for(fields, pieces)
-        if fold is None:
+        if (found := fold_for(fields, self._room)) is None:
             return False
         self._begin(_FOLD)
-        self._fold, self._pieces = fold, pieces
-        fold.add(fields)
+        self._fold, self._pieces = found
+        self._fold.add(fields)
         return True
 
     def _begin(self, kind: str) -> None:

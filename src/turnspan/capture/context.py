@@ -81,6 +81,11 @@ class session:  # noqa: N801  # a context manager that reads as a verb at the ca
             if _left(token):
                 self._tokens.remove(token)
                 return
+        if self._tokens and current_session.get() is self._session:
+            # In a generator whose steps are taken in several contexts: it is in force here, too.
+            before = self._tokens.pop().old_value
+            current_session.set(before if isinstance(before, Session) else None)
+            return
         say("session", "a session was left in another context than it was entered in")
 
     def __call__(self, fn: Callable[P, R]) -> Callable[P, R]:

@@ -60,13 +60,20 @@ class Fold(Protocol):
         ...
 
 
-def fold_for(fields: Fields, pieces: Pieces) -> Fold | None:
+def fold_for(fields: Fields, max_bytes: int) -> tuple[Fold, Pieces] | None:
     """What puts chunks like ``fields`` together; None where the shape is not known."""
+    if _MARKS.isdisjoint(fields):
+        return None
+    pieces = Pieces(max_bytes)
     for kind in (_Completion, _Message, _Response, _LangChain):
         fold: Fold = kind(pieces)
         if fold.takes(fields):
-            return fold
+            return fold, pieces
     return None
+
+
+# Each of the shapes has one of these.
+_MARKS: Final = frozenset({"choices", "type", "message"})
 
 
 class _Completion:

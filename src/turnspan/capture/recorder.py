@@ -12,11 +12,12 @@ from typing import Any, Final
 import orjson
 
 from turnspan.capture.calls import Call
-from turnspan.capture.contents import put_input, put_output, put_reasoning, put_state
+from turnspan.capture.contents import put_input, put_output
 from turnspan.capture.context import Session, current_draft, current_session
 from turnspan.capture.conversation import Conversation
 from turnspan.capture.drafts import Draft, Fields, StepDraft, TurnDraft, trace_of
 from turnspan.capture.endings import drop_contents, leave_elsewhere, put_rest, restore
+from turnspan.capture.extras import put_extras, put_last_extras
 from turnspan.capture.failures import error_of, is_anothers, status_of
 from turnspan.capture.lines import LINE, SHORT_CHARS, Nowhere, careful_line, line_of, shortened
 from turnspan.capture.options import Options
@@ -88,7 +89,7 @@ class Recorder:
                 else:
                     put_input(self, turn, call, args, kwargs)
                 if call.extras:
-                    self.put_extras(turn, call)
+                    put_extras(self, turn, call)
                 self.announce(turn)
         except BaseException as exc:  # noqa: BLE001  # border: nothing of ours reaches the caller
             self._undo(draft or current_draft.get(), parent)
@@ -112,7 +113,7 @@ class Recorder:
             else:
                 put_output(self, draft, call, result)
             if call.extras:
-                self.put_last_extras(draft, call, result)
+                put_last_extras(self, draft, call, result)
             self.close(draft)
         except BaseException as exc:  # noqa: BLE001  # border: nothing of ours reaches the caller
             self._close_without_output(draft)
@@ -336,19 +337,6 @@ class Recorder:
             fields["metadata"] = {key: self.json(item) for key, item in session.metadata.items()}
         if session.tags:
             fields["tags"] = list(session.tags)
-
-    def put_extras(self, turn: TurnDraft, call: Call) -> None:
-        """Put what the decorator of ``turn`` asks for beside its input."""
-        if call.state is not None:
-            turn.read_state = call.state
-            turn.has_more = True
-            put_state(self, turn, "state_before")
-        turn.merge("metadata", call.known.get("metadata", _NOTHING))
-
-    def put_last_extras(self, draft: Draft, call: Call, result: object) -> None:
-        """Put what the decorator asks for beside the output."""
-        if call.reasoning is not None:
-            put_reasoning(self, draft, call.reasoning, result)
 
     def _undo(self, draft: Draft | None, parent: Draft | None) -> None:
         """Leave what `enter` had opened when it was interrupted."""

@@ -178,7 +178,7 @@ def called(target: Any) -> Any:
     return target if inspect.isroutine(target) else type(target).__call__
 
 
-def alike(standing: Callable[..., Any], target: Any) -> Any:
+def alike(standing: Callable[..., Any], target: Any) -> Callable[..., Any]:
     """``standing``, a plain function, that `inspect` takes for the same kind as ``target``.
 
     The interpreter goes by the code, not by its flags: a call of it still runs at once, and

@@ -19,6 +19,7 @@ from turnspan.capture.chunks import Chunks
 from turnspan.capture.contents import put_input, put_output
 from turnspan.capture.context import Session, current_draft, current_session
 from turnspan.capture.drafts import Draft, StepDraft, TurnDraft
+from turnspan.capture.extras import put_extras, put_last_extras
 from turnspan.capture.failures import status_of
 from turnspan.capture.recorder import Recorder
 from turnspan.capture.relay import relayed
@@ -163,7 +164,7 @@ class Stream:
                 return
             put_input(recorder, draft, self._call, args, kwargs)
             if isinstance(draft, TurnDraft):
-                recorder.put_extras(draft, self._call)
+                put_extras(recorder, draft, self._call)
                 recorder.announce(draft)
             self._chunks = Chunks(recorder.limits)
             self._activation = recorder.activation()
@@ -248,18 +249,28 @@ class Stream:
                 draft.turn.cut(draft.path("output"), *cut)
         put_output(recorder, draft, call, value)
         if call.extras:
-            recorder.put_last_extras(draft, call, value)
+            put_last_extras(recorder, draft, call, value)
 
 
 def end_open_streams() -> None:
     """Record the streams that are open as abandoned: the process ends, and nobody will go on."""
-    for stream in sorted(_open, key=lambda stream: stream.started_at, reverse=True):
+    for stream in sorted(_all_open(), key=lambda stream: stream.started_at, reverse=True):
         stream.abandon()  # the inner ones first: they are steps of the others
+
+
+def _all_open() -> list[Stream]:
+    """Those there are now, though other threads may be starting some."""
+    for _ in range(10):
+        try:
+            return list(_open)
+        except RuntimeError:
+            continue
+    return []
 
 
 def _start_over() -> None:
     global _open  # noqa: PLW0603  # another thread of the parent may have been changing it
-    for stream in list(_open):
+    for stream in _all_open():
         stream.forget()
     _open = WeakSet()
 
