@@ -1,7 +1,6 @@
-"""What tests stand on: turns to send, and the rules that exporters and decorators keep.
+"""What tests stand on: turns to send, and the rules that an exporter keeps.
 
-The rules themselves are in `turnspan.testing.exporter_rules` and
-`turnspan.testing.decorator_rules`.
+The rules themselves are in `turnspan.testing.exporter_rules`.
 """
 
 from collections.abc import Callable
