@@ -15,7 +15,8 @@ import orjson
 
 from turnspan.capture.deltas import Fold, Pieces, fold_for
 from turnspan.capture.parts import Fields, as_fields
-from turnspan.capture.values import Limits, cut_text, to_json
+from turnspan.capture.texts import cut_text, whole_words
+from turnspan.capture.values import Limits, to_json
 
 __all__ = ["Chunks"]
 
@@ -30,6 +31,7 @@ class Chunks:
     __slots__ = (
         "_bytes",
         "_fold",
+        "_is_cut",
         "_kind",
         "_limits",
         "_lost_bytes",
@@ -46,6 +48,7 @@ class Chunks:
         self._limits = limits
         self._room = limits.max_bytes
         self._lost_bytes = 0
+        self._is_cut = False  # what came last
         self._why: str | None = None
         self._kind = ""
         self._text = StringIO(newline="")
@@ -102,6 +105,7 @@ class Chunks:
         size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
         if size > self._room:
             text = cut_text(text, max(self._room, 0))[0]
+            self._is_cut = True
             self._lost_bytes += size - len(text.encode("utf-8", "surrogatepass"))
         self._room -= size
         self._text.write(text)
@@ -111,6 +115,7 @@ class Chunks:
             self._begin(_BYTES)
         kept = data[: max(self._room, 0)]
         self._lost_bytes += len(data) - len(kept)
+        self._is_cut = len(kept) < len(data)
         self._room -= len(data)
         self._bytes += kept
 
@@ -131,12 +136,16 @@ class Chunks:
             self._parts.append(_Json(written.text))
         self._room -= size
 
+    def _whole(self, text: str) -> str:
+        """``text`` without half a word where it was cut and words are to be whole."""
+        return whole_words(text) if self._is_cut and self._limits.words else text
+
     def _folds(self, fields: Fields) -> bool:
         """Whether ``fields`` were a chunk of a client, and are part of its answer now."""
         if self._kind == _FOLD and self._fold is not None and self._fold.takes(fields):
             self._fold.add(fields)
             return True
-        if (found := fold_for(fields, self._room)) is None:
+        if (found := fold_for(fields, self._room, words=self._limits.words)) is None:
             return False
         self._begin(_FOLD)
         self._fold, self._pieces = found
@@ -150,15 +159,16 @@ class Chunks:
         if self._pieces is not None:
             self._room = self._pieces.room
             self._lost_bytes += self._pieces.lost_chars
-        self._kind, self._fold, self._pieces = kind, None, None
+        self._kind, self._fold, self._pieces, self._is_cut = kind, None, None, False
         self._text, self._bytes = StringIO(newline=""), bytearray()
 
     def _run(self, *, whole: bool) -> Any:
         """The chunks of the last kind, joined."""
         if self._kind == _TEXT:
-            return self._text.getvalue()
+            return self._whole(self._text.getvalue())
         if self._kind == _BYTES:
-            return _decoded(bytes(self._bytes))
+            data = _decoded(bytes(self._bytes))
+            return self._whole(data) if isinstance(data, str) else data
         if self._fold is not None:
             return self._fold.answer() if whole else self._fold.text()
         return None

@@ -11,19 +11,24 @@ from collections.abc import Hashable
 from typing import Final, Protocol
 
 from turnspan.capture.parts import Fields, as_fields, rows_of, word_of
-from turnspan.capture.values import cut_text
+from turnspan.capture.texts import cut_text, whole_words
 
 __all__ = ["Fold", "Pieces", "fold_for"]
 
 
 class Pieces:
-    """Texts that grow piece by piece, all of them together within ``max_bytes``."""
+    """Texts that grow piece by piece, all of them together within ``max_bytes``.
 
-    __slots__ = ("_texts", "lost_chars", "room")
+    With ``words`` a text that is cut ends at a white space.
+    """
 
-    def __init__(self, max_bytes: int) -> None:
+    __slots__ = ("_cut", "_texts", "_words", "lost_chars", "room")
+
+    def __init__(self, max_bytes: int, *, words: bool = False) -> None:
         self.lost_chars: int = 0
         self.room: int = max_bytes
+        self._words = words
+        self._cut: set[Hashable] = set()
         self._texts: dict[Hashable, list[str]] = {}
 
     def add(self, key: Hashable, piece: object) -> None:
@@ -32,12 +37,15 @@ class Pieces:
             return
         kept = cut_text(text, max(self.room, 0))[0]
         self.room -= len(kept)
-        self.lost_chars += len(text) - len(kept)
+        if len(kept) < len(text):
+            self.lost_chars += len(text) - len(kept)
+            self._cut.add(key)
         self._texts.setdefault(key, []).append(kept)
 
     def text(self, key: Hashable) -> str:
         """All of it, empty where there is none."""
-        return "".join(self._texts.get(key, ()))
+        text = "".join(self._texts.get(key, ()))
+        return whole_words(text) if self._words and key in self._cut else text
 
 
 class Fold(Protocol):
@@ -60,11 +68,11 @@ class Fold(Protocol):
         ...
 
 
-def fold_for(fields: Fields, max_bytes: int) -> tuple[Fold, Pieces] | None:
+def fold_for(fields: Fields, max_bytes: int, *, words: bool = False) -> tuple[Fold, Pieces] | None:
     """What puts chunks like ``fields`` together; None where the shape is not known."""
     if _MARKS.isdisjoint(fields):
         return None
-    pieces = Pieces(max_bytes)
+    pieces = Pieces(max_bytes, words=words)
     for kind in (_Completion, _Message, _Response, _LangChain):
         fold: Fold = kind(pieces)
         if fold.takes(fields):

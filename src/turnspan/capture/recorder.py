@@ -19,8 +19,10 @@ from turnspan.capture.drafts import Draft, Fields, StepDraft, TurnDraft, trace_o
 from turnspan.capture.endings import drop_contents, leave_elsewhere, put_rest, restore
 from turnspan.capture.extras import put_extras, put_last_extras
 from turnspan.capture.failures import error_of, is_anothers, status_of
+from turnspan.capture.guarded import guarded
 from turnspan.capture.lines import LINE, SHORT_CHARS, Nowhere, careful_line, line_of, shortened
 from turnspan.capture.options import Options
+from turnspan.capture.redaction import Redaction
 from turnspan.capture.values import Limits, to_json
 from turnspan.notices import say
 from turnspan.ports import Activation, Clock, Ids, SpanSource, TurnLog
@@ -42,12 +44,15 @@ class Recorder:
     def __init__(
         self, log: TurnLog, spans: SpanSource, clock: Clock, ids: Ids, options: Options
     ) -> None:
+        log, spans, redaction = guarded(options.policy, log, spans)
+        self.redaction: Redaction | None = redaction
         self._log = log
         self._on_first = options.on_first
         self._append: Callable[[bytes], None] = (
             log.append if options.on_first is None else self._append_first
         )
         self._baggage = options.baggage
+        self._spans = spans
         self._start_span = spans.start
         self._end_span = spans.end
         self._spans = spans
@@ -56,7 +61,8 @@ class Recorder:
         self._turn_id = ids.turn_id
         self._resource = orjson.Fragment(orjson.dumps(options.resource))
         self.max_turn_bytes: int = options.max_turn_bytes
-        self.content: bool = options.policy.content
+        self.content: bool = options.policy.records_content
+        self._plain = self.redaction is None
         self.limits: Limits = options.limits
         self.max_bytes: int = options.limits.max_bytes
         self.short_chars: int = self.max_bytes // 4  # fits whatever its characters are
@@ -66,6 +72,8 @@ class Recorder:
         self.lost: int = 0
         self.failures: int = 0
         self.late_steps: int = 0
+        self.sampled_out: int = 0
+        self.noted: int = 0
 
     def enter(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Draft | None:
         """Open what a call of ``call`` is: a turn, a step, or nothing. Never raises."""
@@ -83,7 +91,7 @@ class Recorder:
                     and len(text) <= self.short_chars
                     and text.isascii()
                     and not kwargs
-                    and self.content
+                    and self._plain
                 ):
                     turn.fields["input"] = {"type": "text", "content": text}
                 else:
@@ -155,7 +163,7 @@ class Recorder:
         """Write the record that makes a turn known, should its process die."""
         fields = turn.fields
         if "input" in fields and len(fields["input"]["content"]) > SHORT_CHARS:
-            fields = shortened(fields)
+            fields = shortened(fields, words=not self._plain)
         try:
             line = orjson.dumps(fields, None, LINE)
         except TypeError:
@@ -250,8 +258,7 @@ class Recorder:
 
     def note_error(self, draft: Draft, error: BaseException) -> None:
         """Put ``error`` on ``draft``, as far as the policy lets it be told."""
-        told = error_of(error, self.limits)
-        draft.fields["error"] = told if self.content else {"type": told["type"]}
+        draft.fields["error"] = error_of(error, self.limits)
 
     def abandon(self, draft: Draft) -> None:
         """Leave the context of a draft whose record was lost."""
@@ -306,11 +313,15 @@ class Recorder:
         """``value`` as JSON that can be put on the wire as it is."""
         return orjson.Fragment(to_json(value, self.limits).text)
 
-    def note(self, turn_id: str, said: Mapping[str, Any]) -> None:
-        """Journal feedback on a turn. Never raises."""
+    def note(self, said: Fields) -> None:
+        """Journal feedback. Never raises."""
         try:
-            line = {"record": "feedback", "turn_id": turn_id, "at": self._now_ns(), **said}
-            self._append(line_of(line))
+            drawn = self._turn_id().replace("turn", "feedback", 1)
+            fields: Fields = {"record": "feedback", "id": drawn, "at": self._now_ns(), **said}
+            fields["mode"] = self._spans.note_feedback(fields)
+            fields |= {"resource": self._resource, "schema_version": SCHEMA_VERSION}
+            self._append(line_of(fields))
+            self.noted += 1
         except Exception as exc:  # noqa: BLE001  # border: nothing of ours reaches the caller
             self.failed("feedback was lost", exc)
 
@@ -353,15 +364,8 @@ class Recorder:
 
     def _journal_steps(self, turn: TurnDraft) -> None:
         """Write what a long turn has done so far, should it be cut off."""
-        messages = turn.conversation.messages if turn.conversation is not None else []
-        for fields in turn.steps[turn.steps_journalled :]:
-            record: Fields = {"record": "step", "turn_id": turn.id}
-            if len(messages) > turn.messages_journalled:
-                record["messages_from"] = turn.messages_journalled
-                record["messages"] = messages[turn.messages_journalled :]
-                turn.messages_journalled = len(messages)
-            self._append(line_of({**record, "step": fields}))
-        turn.steps_journalled = len(turn.steps)
+        for record in turn.new_step_records():
+            self._append(line_of(record))
 
     def _close_turn(self, turn: TurnDraft, fields: Fields) -> None:
         if turn.steps:

@@ -40,6 +40,7 @@ class Stream:
     __slots__ = (
         "__weakref__",
         "_activation",
+        "_among",
         "_call",
         "_chunks",
         "_draft",
@@ -57,6 +58,7 @@ class Stream:
 
     def __init__(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._call = call
+        self._among = _open  # those of this process
         self._given: tuple[tuple[Any, ...], dict[str, Any], Context] | None = (
             args,
             kwargs,
@@ -112,7 +114,7 @@ class Stream:
     def pause(self, item: object) -> None:
         """Keep ``item``, which was yielded, and make current what was so before."""
         draft = self._draft
-        if draft is None or draft.ended:
+        if draft is None or draft.ended or draft.left_out:
             self._suspend()
             return
         try:
@@ -162,8 +164,9 @@ class Stream:
             draft = self._opened(recorder, where)
             if draft is None:
                 return
-            put_input(recorder, draft, self._call, args, kwargs)
-            if isinstance(draft, TurnDraft):
+            if not draft.left_out:
+                put_input(recorder, draft, self._call, args, kwargs)
+            if isinstance(draft, TurnDraft) and not draft.left_out:
                 put_extras(recorder, draft, self._call)
                 recorder.announce(draft)
             self._chunks = Chunks(recorder.limits)
@@ -176,13 +179,17 @@ class Stream:
         self._draft = self._inner = draft
         if isinstance(draft, StepDraft):
             draft.stream = ref(self)
+        self._among = _open
         _open.add(self)
 
     def _opened(self, recorder: Recorder, where: Context) -> Draft | None:
         """The turn or step of it; None where it is neither."""
         call = self._call
-        for parent in (where.get(current_draft), current_draft.get()):
+        there = where.get(current_draft) if self._among is _open else None  # else the parent's
+        for parent in (there, current_draft.get()):
             if parent is not None and not parent.turn.ended:
+                if parent.turn.left_out:
+                    return None
                 return recorder.open_step(parent, call.kind, call.name, call.known, activate=False)
         if call.kind != "agent" and not recorder.orphans:
             return None
@@ -215,9 +222,10 @@ class Stream:
         draft = self._draft
         if draft is None or draft.ended:
             return
-        _open.discard(self)
+        self._among.discard(self)
         try:
-            self._try_output(draft, value)
+            if not (draft.left_out or draft.turn.ended):
+                self._try_output(draft, value)
         finally:
             self._end(draft, status, error)
 

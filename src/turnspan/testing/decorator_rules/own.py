@@ -6,7 +6,7 @@ from typing import Final
 
 import turnspan
 from turnspan.exporters.memory import MemoryExporter
-from turnspan.ports import JournalledTurn
+from turnspan.ports import Journalled
 from turnspan.schema import Step, Turn
 from turnspan.testing.decorator_rules.adapter import KINDS, Adapter, Record
 
@@ -38,7 +38,7 @@ class _FailingExporter(MemoryExporter):
         super().__init__()
         self._fails = False
 
-    def observe(self, turn: JournalledTurn, /) -> None:
+    def observe(self, turn: Journalled, /) -> None:
         if self._fails:
             raise OSError("no space left")
         super().observe(turn)
