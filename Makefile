@@ -9,16 +9,17 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard integrations/*/pyproject.toml))
 PLUGIN_TESTS := $(patsubst %,--group %/pyproject.toml:test,$(PLUGINS))
 PROJECTS := pyproject.toml $(wildcard integrations/*/pyproject.toml)
-BENCHMARKS := overhead streams imports growth memory values
+BENCHMARKS := overhead streams imports growth memory values throughput
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test nightly test-all others lint imports types docs bench coverage lowest clean
+.PHONY: help demo test nightly test-all others lint imports types docs bench bench-lag bench-flood \
+  coverage lowest clean
 
 help:  ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 demo: $(VENV)/.runtime  ## See an agent's conversation recorded as turns
 	@$(BIN)/turnspan demo
@@ -50,6 +51,12 @@ docs: $(VENV)/.workshop  ## Write the generated pages again
 
 bench: $(VENV)/.workshop  ## What recording costs, beside two hand-written OpenTelemetry spans
 	@for what in $(BENCHMARKS); do $(BIN)/python benchmarks/$$what.py $(BENCH) || exit 1; done
+
+bench-lag: $(VENV)/.workshop  ## Whom delivery keeps waiting: a loop, a caller, an idle processor
+	@$(BIN)/python benchmarks/lag.py $(BENCH)
+
+bench-flood: $(VENV)/.workshop  ## A million turns for a destination that is down, and comes back
+	@$(BIN)/python benchmarks/flood.py $(BENCH)
 
 coverage: $(VENV)/.workshop  ## Which lines and branches the tests reach
 	$(BIN)/coverage erase

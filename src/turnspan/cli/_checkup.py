@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from turnspan.cli._disk import appendable, room, to_be_made, writable
 from turnspan.cli._finding import BROKEN, OK, WARNING, Finding
-from turnspan.cli._output import counted, shown_size
+from turnspan.cli._output import counted, shown_length, shown_size, shown_time
 from turnspan.errors import TurnspanError
 
 if TYPE_CHECKING:
@@ -208,6 +209,8 @@ class Checkup:
                 f"{counted(corrupt, 'line')} cannot be read and are skipped",
                 "nothing to do: a process was killed, or a disk full, while one was written",
             )
+        yield from _nameless(history)
+        yield from _dropped(directory)
         dead = len(DeadLetters(directory.path).list())
         if dead:
             said = f"{counted(dead, 'dead letter')}, refused by a destination"
@@ -216,6 +219,8 @@ class Checkup:
     def _owed(self, history: History) -> Iterator[Finding]:
         for each in history.owed():
             left = f"{shown_size(each.size_bytes)} in {counted(each.segments, 'segment')}"
+            if each.oldest_at is not None:
+                left += f", the oldest turn for {shown_length(time.time_ns() - each.oldest_at)}"
             if each.size_bytes and not each.is_served:
                 yield Finding(
                     "delivery",
@@ -274,6 +279,31 @@ def _reached(exporter: Exporter) -> Finding:
         f"{exporter.name} cannot be reached: {problem}",
         "start it or mend the address; turns are kept until it takes them",
     )
+
+
+def _dropped(directory: Directory) -> Iterator[Finding]:
+    from turnspan.journal import Losses
+
+    lost = Losses(directory).read()
+    if lost.counts:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(lost.counts.items()))
+        yield Finding(
+            "dropped",
+            WARNING,
+            f"turns were dropped, last at {shown_time(lost.last_at_ns)}: {reasons}",
+            "give them room (TURNSPAN_DIRECTORY_BYTES, TURNSPAN_RING_BYTES) or a destination "
+            "that takes them; docs/delivery.md says what each reason means",
+        )
+
+
+def _nameless(history: History) -> Iterator[Finding]:
+    if nameless := history.nameless():
+        yield Finding(
+            "journal",
+            WARNING,
+            f"{counted(nameless, 'segment')} cannot say whom it is owed to",
+            "`turnspan drain --from-start --to URL` delivers all there is to one exporter",
+        )
 
 
 def _owners(history: History) -> Finding:

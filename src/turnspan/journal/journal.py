@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from turnspan.journal.chain import Chain, Source
 from turnspan.journal.cursors import Cursors
 from turnspan.journal.directory import Directory
 from turnspan.journal.log import JournalLog
+from turnspan.journal.losses import Losses
 from turnspan.journal.numbers import compact
 from turnspan.journal.reader import TURNS, TURNS_AND_FEEDBACK, CorruptLines
 from turnspan.journal.retention import Retention
@@ -28,7 +30,7 @@ __all__ = ["Journal", "JournalCounts"]
 
 UPKEEP_S = 30.0
 PARKED_UPKEEP_S = 1.0
-OVER_BUDGET = "directory budget"
+MARGIN_BYTES = 2**20  # of the budget: for a last record, cursors, dead letters
 _journals: weakref.WeakSet[Journal] = weakref.WeakSet()
 
 
@@ -70,10 +72,12 @@ class Journal:
         self._settings = settings
         self._clock = clock
         self._headers = Headers(directory)
-        segment_bytes = min(settings.segment_bytes, max(settings.directory_bytes // 4, 4096))
+        self._records = False  # this journal is recorded into, and has a past
+        self._on_adopted: Callable[[], None] = lambda: None
+        self._segment_bytes = min(settings.segment_bytes, max(settings.directory_bytes // 4, 4096))
         self.log: JournalLog = JournalLog(
             Chain(directory, source, clock),
-            segment_bytes=segment_bytes,
+            segment_bytes=self._segment_bytes,
             ring_bytes=settings.ring_bytes,
             durable=settings.durability == "disk",
             on_segment=self._start_threads,
@@ -120,6 +124,8 @@ class Journal:
                 self.log,
                 kinds=TURNS_AND_FEEDBACK if feedback else TURNS,
                 on_done=lambda tail: adoption.done(exporter, tail),
+                postponed=lambda: adoption.postponed(exporter),
+                adopt_more=lambda: self.adopt(**self._adopts) > 0,
             )
         return known
 
@@ -129,9 +135,28 @@ class Journal:
         ``from_start``: also segments that do not name the exporter, running processes' too.
         """
         own = [segment.owner for segment in self.log.chain.segments]
-        return self._adoption.adopt(
-            self._backlogs, own=own, all_hosts=all_hosts, from_start=from_start
-        )
+        self._adopts.update(all_hosts=all_hosts, from_start=from_start)
+        with self._adopting:
+            found = self._adoption.adopt(dict(self._backlogs), own=own, **self._adopts)
+            self.adopted += found
+        return found
+
+    def adopt_aside(self, on_adopted: Callable[[], None]) -> None:
+        """Have upkeep adopt what there may be; ``on_adopted`` runs there when it found any.
+
+        Completing a long journal of a dead owner takes a while, which nobody is to wait for.
+        """
+        self._on_adopted = on_adopted
+        if self.directory.owners():
+            self._records = True
+            self._adopted.clear()
+            self.upkeep.start()
+            if not self.upkeep.is_running:
+                self._adopted.set()
+
+    def wait_adopted(self, timeout_s: float) -> None:
+        """Wait until the first look after `adopt_aside` is over, ``timeout_s`` at the most."""
+        self._adopted.wait(max(timeout_s, 0.0))
 
     def forget(self, exporter: str) -> int:
         """Take everything there is for ``exporter`` as delivered; in how many segments."""
@@ -150,17 +175,14 @@ class Journal:
 
     def maintain(self) -> float:
         """One round of upkeep; after how many seconds the next is due."""
+        self._adopt_for_backlogs()  # first: a flush may be waiting for it
+        if self._records:
+            self.log.numbers.load()
         self.log.check()
-        if self._backlogs:
-            self.adopt()
         self._write_numbers()
         self.log.numbers.keep()
-        has_room = self._sweep()
-        if self.log.parked and has_room:
-            self.log.unpark()
-        elif not has_room and not self.log.parked and self.log.is_open:
-            say("budget", "%s is full: turns are kept in memory", self.directory.path)
-            self.log.park(OVER_BUDGET)
+        self._ration()
+        self._write_losses(self.log.chain.owner)
         return PARKED_UPKEEP_S if self.log.parked else UPKEEP_S
 
     def counts(self) -> JournalCounts:
@@ -190,7 +212,9 @@ class Journal:
             backlog.close()
         self._backlogs.clear()
         self._adoption.close()
+        owner = self.log.chain.owner
         self.log.close()
+        self._write_losses(owner)
         _journals.discard(self)
 
     def rest(self, timeout_s: float = 0.2) -> None:
@@ -202,19 +226,35 @@ class Journal:
         if self._syncer:
             self._syncer.close(timeout_s)
         self.log.rest()
+        self._write_losses(self.log.chain.owner)
 
     def _start_over(self) -> None:
         self._backlogs: dict[str, JournalBacklog] = {}
+        self._adopting = threading.Lock()
+        self.adopted: int = 0
+        """Owners taken over so far, once for each exporter."""
+        self._adopts: dict[str, bool] = {}
         self._adoption = Adoption(self.directory, self._headers, self.corrupt)
         self._retention = Retention(
             self.directory,
             self._headers,
             retain_s=self._settings.retain_s,
             budget_bytes=self._settings.directory_bytes,
+            reserve_bytes=self._segment_bytes * 3 // 2,  # it is swept at each rotation
         )
+        self._adopted = threading.Event()
+        self._adopted.set()
+        self._losses = Losses(self.directory)
         self._numbered: tuple[str, int] | None = None
         self.upkeep: Upkeep = Upkeep(self.maintain)
         self._syncer = Syncer(self.log) if self._settings.durability == "disk" else None
+
+    def _adopt_for_backlogs(self) -> None:
+        try:
+            if self._backlogs and self.adopt(**self._adopts):
+                self._on_adopted()
+        finally:
+            self._adopted.set()
 
     def _start_threads(self) -> None:
         self.upkeep.start()
@@ -229,12 +269,32 @@ class Journal:
         self.log.numbers.write(active.owner, active.seq)
         self._numbered = (active.owner, active.seq)
 
-    def _sweep(self) -> bool:
+    def _write_losses(self, owner: str | None) -> None:
+        if owner is not None:
+            self._losses.write(owner, self.log.dropped, self._clock.now_ns())
+
+    def _ration(self) -> None:
+        """Let the log write what the directory has room for; what memory holds goes first."""
+        budget_bytes = self._settings.directory_bytes
+        before = self.log.appended
+        room_bytes = self._sweep() - min(budget_bytes // 16, MARGIN_BYTES)
+        room_bytes -= self.log.appended - before  # perhaps not in the size yet
+        if self.log.parked:
+            in_memory = self.log.ring.size_bytes
+            if room_bytes <= min(in_memory, budget_bytes // 2):
+                return
+            self.log.unpark()
+            room_bytes -= in_memory
+        self.log.ration(max(room_bytes, 0))
+
+    def _sweep(self) -> int:
         own = {
             segment.path.name: segment.sealed_at_s is not None
             for segment in self.log.chain.segments
         }
-        has_room = self._retention.sweep(own, self._clock.now_ns())
+        now_ns = self._clock.now_ns()
+        room_bytes = self._retention.sweep(own, now_ns)
+        self._losses.forget(now_ns - int(self._settings.retain_s * 1e9))
         for segment in self.log.chain.segments:
             if segment.sealed_at_s is None or segment.path.exists():
                 continue
@@ -242,7 +302,7 @@ class Journal:
                 self.log.forget(segment.path)
         if self.log.chain.owner:
             compact(self.directory, {self.log.chain.owner})
-        return has_room
+        return room_bytes
 
     def after_fork(self) -> None:
         """In a forked child: begin anew, in segments of its own."""
