@@ -15,8 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test nightly test-all others lint imports types docs bench bench-lag bench-flood \
-  peers coverage lowest clean
+.PHONY: help demo test nightly test-all others lint imports types docs bench bench-lag bench-flood peers coverage lowest clean
 
 help:  ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile

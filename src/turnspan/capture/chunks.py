@@ -31,7 +31,6 @@ class Chunks:
     __slots__ = (
         "_bytes",
         "_fold",
-        "_is_cut",
         "_kind",
         "_limits",
         "_lost_bytes",
@@ -48,7 +47,6 @@ class Chunks:
         self._limits = limits
         self._room = limits.max_bytes
         self._lost_bytes = 0
-        self._is_cut = False  # what came last
         self._why: str | None = None
         self._kind = ""
         self._text = StringIO(newline="")
@@ -105,7 +103,6 @@ class Chunks:
         size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
         if size > self._room:
             text = cut_text(text, max(self._room, 0))[0]
-            self._is_cut = True
             self._lost_bytes += size - len(text.encode("utf-8", "surrogatepass"))
         self._room -= size
         self._text.write(text)
@@ -115,7 +112,6 @@ class Chunks:
             self._begin(_BYTES)
         kept = data[: max(self._room, 0)]
         self._lost_bytes += len(data) - len(kept)
-        self._is_cut = len(kept) < len(data)
         self._room -= len(data)
         self._bytes += kept
 
@@ -136,10 +132,6 @@ class Chunks:
             self._parts.append(_Json(written.text))
         self._room -= size
 
-    def _whole(self, text: str) -> str:
-        """``text`` without half a word where it was cut and words are to be whole."""
-        return whole_words(text) if self._is_cut and self._limits.words else text
-
     def _folds(self, fields: Fields) -> bool:
         """Whether ``fields`` were a chunk of a client, and are part of its answer now."""
         if self._kind == _FOLD and self._fold is not None and self._fold.takes(fields):
@@ -159,19 +151,24 @@ class Chunks:
         if self._pieces is not None:
             self._room = self._pieces.room
             self._lost_bytes += self._pieces.lost_chars
-        self._kind, self._fold, self._pieces, self._is_cut = kind, None, None, False
+        self._kind, self._fold, self._pieces = kind, None, None
         self._text, self._bytes = StringIO(newline=""), bytearray()
 
     def _run(self, *, whole: bool) -> Any:
         """The chunks of the last kind, joined."""
         if self._kind == _TEXT:
-            return self._whole(self._text.getvalue())
+            return self._ended(self._text.getvalue())
         if self._kind == _BYTES:
-            data = _decoded(bytes(self._bytes))
-            return self._whole(data) if isinstance(data, str) else data
+            return self._ended(_decoded(bytes(self._bytes)))
         if self._fold is not None:
             return self._fold.answer() if whole else self._fold.text()
         return None
+
+    def _ended(self, run: str | bytes) -> str | bytes:
+        """A run that is not whole, at the end of a word where half a secret might stand."""
+        if not (self._lost_bytes and self._limits.words):
+            return run
+        return whole_words(run) if isinstance(run, str) else b""
 
 
 class _Json(str):

@@ -19,16 +19,15 @@ __all__ = ["Fold", "Pieces", "fold_for"]
 class Pieces:
     """Texts that grow piece by piece, all of them together within ``max_bytes``.
 
-    With ``words`` a text that is cut ends at a white space.
+    With ``words`` one that is not whole ends at a white space, see `cut_text`.
     """
 
-    __slots__ = ("_cut", "_texts", "_words", "lost_chars", "room")
+    __slots__ = ("_texts", "_words", "lost_chars", "room")
 
     def __init__(self, max_bytes: int, *, words: bool = False) -> None:
+        self._words = words
         self.lost_chars: int = 0
         self.room: int = max_bytes
-        self._words = words
-        self._cut: set[Hashable] = set()
         self._texts: dict[Hashable, list[str]] = {}
 
     def add(self, key: Hashable, piece: object) -> None:
@@ -37,15 +36,13 @@ class Pieces:
             return
         kept = cut_text(text, max(self.room, 0))[0]
         self.room -= len(kept)
-        if len(kept) < len(text):
-            self.lost_chars += len(text) - len(kept)
-            self._cut.add(key)
+        self.lost_chars += len(text) - len(kept)
         self._texts.setdefault(key, []).append(kept)
 
     def text(self, key: Hashable) -> str:
         """All of it, empty where there is none."""
         text = "".join(self._texts.get(key, ()))
-        return whole_words(text) if self._words and key in self._cut else text
+        return whole_words(text) if self.lost_chars and self._words else text
 
 
 class Fold(Protocol):
@@ -68,7 +65,7 @@ class Fold(Protocol):
         ...
 
 
-def fold_for(fields: Fields, max_bytes: int, *, words: bool = False) -> tuple[Fold, Pieces] | None:
+def fold_for(fields: Fields, max_bytes: int, *, words: bool) -> tuple[Fold, Pieces] | None:
     """What puts chunks like ``fields`` together; None where the shape is not known."""
     if _MARKS.isdisjoint(fields):
         return None

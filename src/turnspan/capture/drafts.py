@@ -48,8 +48,8 @@ class Draft:
 
     # Defaults live on the class: a store for each would cost the caller half a microsecond.
     ended: bool = False
-    told: bool = False  # its turn, which ended before it, knows how it ended
     left_out: bool = False  # by sampling: nothing is recorded, here and inside
+    told: bool = False  # its turn, which ended before it, knows how it ended
     token: Token[Draft | None] | None = None
 
     turn: TurnDraft

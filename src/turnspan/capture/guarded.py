@@ -87,10 +87,6 @@ class _GuardedSpans:
             kind, name, started_ns, parent, session_id, user_id, agent, activate
         )
 
-    def activation(self) -> Activation:
-        """As it is."""
-        return self._spans.activation()
-
     def end(self, span: OpenSpan, fields: Mapping[str, Any], /) -> Mapping[str, Any] | None:
         """End a span; one that is made here and now is told what the journal is told."""
         if span.mode != "live" or "status" not in fields:

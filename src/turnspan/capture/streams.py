@@ -166,10 +166,7 @@ class Stream:
             if draft is None:
                 return
             if not draft.left_out:
-                put_input(recorder, draft, self._call, args, kwargs)
-            if isinstance(draft, TurnDraft) and not draft.left_out:
-                put_extras(recorder, draft, self._call)
-                recorder.announce(draft)
+                self._put_beginning(recorder, draft, args, kwargs)
             self._chunks = Chunks(recorder.limits)
             self._activation = recorder.activation()
         except BaseException as exc:  # noqa: BLE001  # border: our failures are not the caller's
@@ -182,6 +179,14 @@ class Stream:
             draft.stream = ref(self)
         self._among = _open
         _open.add(self)
+
+    def _put_beginning(
+        self, recorder: Recorder, draft: Draft, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        put_input(recorder, draft, self._call, args, kwargs)
+        if isinstance(draft, TurnDraft):
+            put_extras(recorder, draft, self._call)
+            recorder.announce(draft)
 
     def _opened(self, recorder: Recorder, where: Context) -> Draft | None:
         """The turn or step of it; None where it is neither."""
@@ -225,7 +230,7 @@ class Stream:
             return
         self._among.discard(self)
         try:
-            if not (draft.left_out or draft.turn.ended):
+            if not draft.turn.ended:
                 self._try_output(draft, value)
         finally:
             self._end(draft, status, error)
@@ -242,6 +247,8 @@ class Stream:
             recorder.contain("a stream was lost", exc)
 
     def _try_output(self, draft: Draft, value: object) -> None:
+        if draft.left_out:
+            return
         try:
             self._put_output(draft, value)
         except BaseException as exc:  # noqa: BLE001  # border: our failures are not the caller's
