@@ -99,6 +99,10 @@ class _GuardedSpans:
             raise notes.passed
         return result
 
+    def activation(self) -> Activation:
+        """As it is."""
+        return self._spans.activation()
+
     @property
     def is_live(self) -> bool:
         """As it is."""
