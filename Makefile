@@ -73,7 +73,7 @@ $(VENV)/.runtime: $(VENV)/.made pyproject.toml integrations/langchain/pyproject.
 
 $(VENV)/.workshop: $(VENV)/.made $(PROJECTS)
 	@echo "installing turnspan, its plugins and the workshop's tools into $(VENV)"
-	@$(PIP) install --quiet -e '.[otlp]' $(addprefix -e ,$(PLUGINS)) --group dev $(PLUGIN_TESTS)
+	@$(PIP) install --quiet -e '.[otlp,server]' $(addprefix -e ,$(PLUGINS)) --group dev $(PLUGIN_TESTS)
 	@touch $@
 
 .PHONY: $(addprefix test-,$(OTHERS))
@@ -84,7 +84,7 @@ $(addprefix test-,$(OTHERS)): test-%:
 
 .venv-3.%/.workshop: $(PROJECTS)
 	@sh tools/make-venv .venv-3.$* 3.$*
-	@.venv-3.$*/bin/python -m pip install --quiet -e '.[otlp]' $(addprefix -e ,$(PLUGINS)) \
+	@.venv-3.$*/bin/python -m pip install --quiet -e '.[otlp,server]' $(addprefix -e ,$(PLUGINS)) \
 	  --group test $(PLUGIN_TESTS)
 	@touch $@
 
@@ -92,7 +92,7 @@ $(addprefix test-,$(OTHERS)): test-%:
 .venv-lowest/.workshop: pyproject.toml
 	@sh tools/make-venv .venv-lowest
 	@.venv-lowest/bin/python -m pip install --quiet uv
-	@UV_SYSTEM_CERTS=true .venv-lowest/bin/uv pip compile --quiet --no-header --resolution lowest-direct --extra otlp \
+	@UV_SYSTEM_CERTS=true .venv-lowest/bin/uv pip compile --quiet --no-header --resolution lowest-direct --extra otlp --extra server \
 	  --python .venv-lowest/bin/python --output-file .venv-lowest/lowest.txt pyproject.toml
 	@cat .venv-lowest/lowest.txt
 	@.venv-lowest/bin/python -m pip install --quiet -r .venv-lowest/lowest.txt -e . --group test

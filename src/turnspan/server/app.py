@@ -1,0 +1,176 @@
+"""The application: a gate, and behind it one FastAPI application a dialect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from turnspan.clock import SystemClock
+from turnspan.server.access_log import AccessLog
+from turnspan.server.call import call_of
+from turnspan.server.dialect import Dialect, dialects
+from turnspan.server.gate import Gate
+from turnspan.server.ids import ServerIds
+from turnspan.server.jobs import JobRunner
+from turnspan.server.limits import Limits
+from turnspan.server.problem import FieldError, Problem
+
+if TYPE_CHECKING:
+    from turnspan.ports import Clock
+    from turnspan.server.store.port import Store
+
+__all__ = ["Parts", "create_app"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the application is made of."""
+
+    store: Store
+    limits: Limits
+    clock: Clock
+    ids: ServerIds
+
+
+class _Segment(Convertor[str]):
+    """`{id:segment}`: one segment of the path, decoded; a `%2F` in it is part of the id."""
+
+    regex = "[^/]+"
+
+    def convert(self, value: str) -> str:
+        return unquote(value)
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+class _Segments(_Segment):
+    """`{id:segments}`: the same with slashes, for clients that do not encode them."""
+
+    regex = ".+"
+
+
+register_url_convertor("segment", _Segment())
+register_url_convertor("segments", _Segments())
+
+
+def create_app(
+    store: Store,
+    *,
+    limits: Limits | None = None,
+    clock: Clock | None = None,
+    ids: ServerIds | None = None,
+    log: AccessLog | None = None,
+) -> ASGIApp:
+    """An ASGI application that answers in every dialect from ``store``.
+
+    The store stays the caller's to close. Background jobs run between the application's
+    startup and shutdown.
+    """
+    clock = clock or SystemClock()
+    parts = Parts(store=store, limits=limits or Limits(), clock=clock, ids=ids or ServerIds(clock))
+    known = dialects()
+    apps = {name: _application(dialect) for name, dialect in known.items()}
+    gate = Gate(parts, known, apps, log or AccessLog())
+    return _Lifespan(gate, JobRunner(store, known))
+
+
+class _Lifespan:
+    """Starts and ends what runs beside the requests."""
+
+    def __init__(self, gate: Gate, jobs: JobRunner) -> None:
+        self._gate = gate
+        self._jobs = jobs
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._gate(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1003})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        self._jobs.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._jobs.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _application(dialect: Dialect) -> FastAPI:
+    app = FastAPI(
+        title=f"turnspan: {dialect.name}",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        redirect_slashes=False,
+        strict_content_type=False,
+    )
+    app.include_router(dialect.router)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(RequestValidationError, _on_validation)
+    return app
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    call = call_of(request)
+    if isinstance(error, Problem):
+        return call.dialect.render(error, call)
+    return call.dialect.render(_problem(request, error), call)
+
+
+async def _on_validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    call = call_of(request)
+    errors = [
+        FieldError(tuple(each["loc"]), str(each["msg"]), str(each["type"]))
+        for each in error.errors()
+    ]
+    first = errors[0] if errors else FieldError((), "unreadable")
+    where = ".".join(str(part) for part in first.location)
+    problem = Problem(
+        422,
+        "invalid_request",
+        f"{where}: {first.message}",
+        param=str(first.location[-1]) if first.location else None,
+        errors=errors,
+    )
+    return call.dialect.render(problem, call)
+
+
+def _problem(request: Request, error: HTTPException) -> Problem:
+    """One of the framework's own errors in our words."""
+    status = error.status_code
+    if status == HTTPStatus.NOT_FOUND:
+        return Problem(404, "not_found", "there is nothing at this path", resource="path")
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = ", ".join(_methods(request))
+        return Problem(
+            405, "method_not_allowed", f"this path takes {allowed}", headers={"allow": allowed}
+        )
+    code = "internal" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request"
+    return Problem(status, code, str(error.detail), headers=error.headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Every method that some route takes at this path."""
+    found: set[str] = set()
+    for route in request.app.router.routes:
+        match, _ = route.matches(request.scope)
+        if match is not Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    return sorted(found)
