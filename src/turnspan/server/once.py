@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from turnspan.server.call import Call
 from turnspan.server.problem import Problem
-from turnspan.server.store.port import Answer, Conflict, TurnStore
+from turnspan.server.store.port import Answer, ConflictError, TurnStore
 
 __all__ = ["answer_once", "response_of"]
 
@@ -39,7 +39,7 @@ def answer_once(call: Call, store: TurnStore, work: Callable[[TurnStore], Answer
     route = f"{call.dialect.name} {call.method} {call.path}"
     try:
         return response_of(store.once(key, call.fingerprint, work, route=route))
-    except Conflict:
+    except ConflictError:
         raise Problem(
             409,
             "conflict",

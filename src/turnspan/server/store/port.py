@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Answer",
     "Artifact",
-    "Conflict",
+    "ConflictError",
     "Feedback",
     "Incoming",
     "Job",
@@ -34,17 +34,18 @@ __all__ = [
     "Statistics",
     "Store",
     "StoredTurn",
+    "ToolUse",
     "TurnFilter",
     "TurnStore",
     "Usage",
 ]
 
-Item = TypeVar("Item", covariant=True)
+Item_co = TypeVar("Item_co", covariant=True)
 JobState = Literal["queued", "running", "done", "failed"]
 Period = Literal["hour", "day", "week", "month"]
 
 
-class Conflict(Exception):
+class ConflictError(Exception):
     """What was to be made is there already, or an idempotency key came with another request."""
 
 
@@ -56,10 +57,10 @@ class Position(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[Item]):
+class Page(Generic[Item_co]):
     """Some items of a listing, and whether there are more behind the last."""
 
-    items: Sequence[Item]
+    items: Sequence[Item_co]
     has_more: bool = False
 
 
@@ -278,8 +279,14 @@ class Statistics:
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float = 0.0
-    tools: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """Calls and errors of each tool."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolUse:
+    """How often a tool was called, and how often it failed."""
+
+    calls: int
+    errors: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -360,6 +367,10 @@ class TurnStore(Protocol):
         """Numbers, retired turns included where ``where`` asks for time and agent only."""
         ...
 
+    def tool_use(self, where: TurnFilter) -> Mapping[str, ToolUse]:
+        """Calls and errors of each tool, by its name."""
+        ...
+
     def usage(self, since: int, until: int) -> Usage:
         """What was used between two times."""
         ...
@@ -381,7 +392,7 @@ class TurnStore(Protocol):
         """Make a session, its ``state`` as version 0.
 
         Raises:
-            Conflict: there is one of this id.
+            ConflictError: there is one of this id.
         """
         ...
 
@@ -523,7 +534,7 @@ class TurnStore(Protocol):
         work must write through the store it is handed.
 
         Raises:
-            Conflict: the key came before with another fingerprint.
+            ConflictError: the key came before with another fingerprint.
         """
         ...
 

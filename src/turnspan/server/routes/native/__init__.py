@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from starlette.responses import Response
+
 from turnspan.server.call import Call
 from turnspan.server.dialect import NATIVE, Dialect, DialectRouter
 from turnspan.server.problem import Problem, problem_details
 from turnspan.server.routes.native import health
-from starlette.responses import Response
 
 __all__ = ["dialect"]
 

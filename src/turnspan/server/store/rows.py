@@ -1,0 +1,186 @@
+"""Turns → rows, and the other way for what is not kept as it came."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from turnspan.server.store.latency import bucket_of
+
+if TYPE_CHECKING:
+    from turnspan.schema import Step, Turn
+
+__all__ = [
+    "MAX_SEARCHED_CHARS",
+    "clean",
+    "json_of",
+    "labels_of",
+    "searched_words",
+    "step_rows",
+    "text_of",
+    "turn_row",
+    "unstorable",
+]
+
+MAX_SEARCHED_CHARS: Final = 100_000
+"""How much of a turn's content the search index holds."""
+MAX_INT: Final = 2**63 - 1
+MAX_LABEL_CHARS: Final = 200
+
+
+def clean(text: str) -> str:
+    """``text`` as a column can hold it: without NUL and halves of surrogate pairs."""
+    if "\0" in text:
+        text = text.replace("\0", "�")
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "replace").decode() if _is_broken(text) else text
+
+
+def text_of(value: Any) -> str:
+    """``value`` as JSON text."""
+    try:
+        return orjson.dumps(value).decode()
+    except (TypeError, ValueError):  # a number beyond 64 bits, half of a surrogate pair
+        return clean(json.dumps(value, ensure_ascii=False))
+
+
+def json_of(text: str | None) -> Any:
+    """The value of JSON text; None where there is none."""
+    if text is None:
+        return None
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return json.loads(text)
+
+
+def labels_of(metadata: Mapping[str, Any]) -> dict[str, str] | None:
+    """The top-level entries of ``metadata`` that can be asked for, as texts."""
+    labels = {
+        clean(key): text
+        for key, value in metadata.items()
+        if (text := _label(value)) is not None and len(text) <= MAX_LABEL_CHARS
+    }
+    return labels or None
+
+
+def unstorable(turn: Turn) -> str | None:
+    """Why no row can hold ``turn``; None where one can."""
+    usage = turn.usage
+    numbers = {
+        "started_at": turn.started_at,
+        "ended_at": turn.ended_at,
+        "number": turn.number,
+        "usage.input_tokens": usage.input_tokens if usage else None,
+        "usage.output_tokens": usage.output_tokens if usage else None,
+    }
+    for name, number in numbers.items():
+        if number is not None and not -MAX_INT <= number <= MAX_INT:
+            return f"{name} is beyond 64 bits"
+    for step in turn.steps:
+        if not (-MAX_INT <= step.started_at <= MAX_INT and -MAX_INT <= step.ended_at <= MAX_INT):
+            return f"a time of step {step.id!r} is beyond 64 bits"
+    if not turn.id or len(turn.id) > 200:
+        return "an id has 1 to 200 characters"
+    return None
+
+
+def turn_row(turn: Turn, project: str, stored_at: int) -> dict[str, Any]:
+    """The row of `turns`, without its `seq`."""
+    usage = turn.usage
+    return {
+        "project": project,
+        "id": clean(turn.id),
+        "session_id": _clean(turn.session_id),
+        "number": turn.number,
+        "agent": clean(turn.agent.name),
+        "user_id": _clean(turn.user_id),
+        "status": turn.status,
+        "started_at": turn.started_at,
+        "ended_at": turn.ended_at,
+        "latency": bucket_of(turn.ended_at - turn.started_at),
+        "input_tokens": usage.input_tokens if usage else None,
+        "output_tokens": usage.output_tokens if usage else None,
+        "cost_usd": usage.cost_usd if usage else None,
+        "labels": labels_of(turn.metadata) if turn.metadata else None,
+        "stored_at": stored_at,
+    }
+
+
+def step_rows(turn: Turn, project: str, seq: int) -> Iterator[dict[str, Any]]:
+    """The rows of `steps`."""
+    for position, step in enumerate(turn.steps):
+        yield {
+            "turn_seq": seq,
+            "position": position,
+            "project": project,
+            "kind": step.kind,
+            "name": clean(step.name),
+            "status": step.status,
+            "started_at": step.started_at,
+            "ended_at": step.ended_at,
+        }
+
+
+def searched_words(turn: Turn) -> str:
+    """What the turn is found by: everything that was said, each text once."""
+    kept: list[str] = []
+    left = MAX_SEARCHED_CHARS
+    for text in dict.fromkeys(_texts(turn)):
+        kept.append(text[:left])
+        left -= len(text) + 1
+        if left <= 0:
+            break
+    return clean("\n".join(kept))
+
+
+def _texts(turn: Turn) -> Iterator[str]:
+    for content in (turn.input, turn.output):
+        if content is not None:
+            yield content.content
+    if turn.reasoning:
+        yield turn.reasoning
+    if turn.error is not None:
+        yield turn.error.message
+    for message in turn.messages:
+        for part in message.parts:
+            said = part.fields.get("content")
+            if isinstance(said, str):
+                yield said
+    yield from _texts_of_steps(turn.steps)
+
+
+def _texts_of_steps(steps: Iterable[Step]) -> Iterator[str]:
+    for step in steps:
+        if step.input is not None:
+            yield step.input.content
+        if step.output is not None:
+            yield step.output.content
+        if step.error is not None:
+            yield step.error.message
+
+
+def _label(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, int | float):
+        return text_of(value)
+    return None
+
+
+def _clean(text: str | None) -> str | None:
+    return None if text is None else clean(text)
+
+
+def _is_broken(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
