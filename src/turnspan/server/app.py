@@ -117,9 +117,12 @@ def _application(dialect: Dialect) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json",
         redirect_slashes=False,
+        separate_input_output_schemas=False,
         strict_content_type=False,
     )
     app.include_router(dialect.router)
+    if dialect.document is not None:
+        dialect.document(app.openapi())  # FastAPI keeps what it made, and hands it out
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_validation)
     return app

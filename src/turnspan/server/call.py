@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["SCOPE", "Access", "Call", "Calling", "Erasing", "Reading", "Writing", "call_of"]
 
 SCOPE: Final = "turnspan.call"
-ALL: Final = frozenset({"read", "write", "admin"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,8 @@ class Dialect:
     """What else goes on an answer of that status: rate limits, quotas."""
     max_body_bytes: int | None = None
     """Its own limit, where it is below the server's."""
+    document: Callable[[dict[str, Any]], None] | None = None
+    """Finishes the OpenAPI document, in place."""
     public: frozenset[str] = frozenset()
     """Paths that are answered without a key."""
     jobs: Mapping[str, JobHandler] = field(default_factory=dict)

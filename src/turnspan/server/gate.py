@@ -24,7 +24,7 @@ from turnspan.server.call import SCOPE, Access, Call
 from turnspan.server.dialect import NATIVE, Dialect, RequestLine
 from turnspan.server.keyring import KeyRing
 from turnspan.server.limits import TokenBuckets
-from turnspan.server.problem import Problem
+from turnspan.server.problem import Problem, problem_details
 
 if TYPE_CHECKING:
     from turnspan.server.access_log import AccessLog
@@ -61,26 +61,38 @@ class Gate:
         self._working = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request. Never raises, but when the client is gone."""
         call = self._call(scope)
         answer = _Answer(call, send, self._log)
         self._working += 1
         try:
-            async with asyncio.timeout(self._parts.limits.receive_s * 2) as timeout:
-                answer.timeout = timeout
-                await self._let_in(call, scope, receive, answer, timeout)
-        except Problem as problem:
-            await answer.give(call.dialect.render(problem, call), scope, receive)
-        except TimeoutError:
-            late = Problem(503, "timeout", "the answer took too long", retry_after_s=1.0)
-            await answer.give(call.dialect.render(late, call), scope, receive)
-        except Exception as error:  # noqa: BLE001  # border: a failure of ours is no traceback of theirs
+            problem = await self._answered(call, scope, receive, answer)
+            if problem is not None and not answer.has_begun:
+                await _rendered(problem, call)(scope, receive, answer.send)
+        except Exception as error:  # noqa: BLE001  # border: the connection ends, the server does not
             _report(error)
-            ours = Problem(500, "internal", "something here failed; it is in the server's log")
-            await answer.give(call.dialect.render(ours, call), scope, receive)
         finally:
             self._working -= 1
             answer.done()
+
+    async def _answered(
+        self, call: Call, scope: Scope, receive: Receive, answer: _Answer
+    ) -> Problem | None:
+        """Have the request answered, or say why it was not."""
+        try:
+            async with asyncio.timeout(self._parts.limits.receive_s * 2) as deadline:
+                answer.deadline = deadline
+                await self._let_in(call, scope, receive, answer)
+        except Problem as problem:
+            return problem
+        except TimeoutError:
+            return Problem(503, "timeout", "the answer took too long", retry_after_s=1.0)
+        except Exception as error:  # noqa: BLE001  # border: our failure is no traceback of theirs
+            _report(error)
+            return Problem(500, "internal", "something here failed; the server's log has it")
+        finally:
+            answer.deadline = None
+        return None
 
     def _call(self, scope: Scope) -> Call:
         headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
@@ -110,9 +122,7 @@ class Gate:
                 return dialect, line.path
         return self._dialects[NATIVE], line.path
 
-    async def _let_in(
-        self, call: Call, scope: Scope, receive: Receive, answer: _Answer, timeout: asyncio.Timeout
-    ) -> None:
+    async def _let_in(self, call: Call, scope: Scope, receive: Receive, answer: _Answer) -> None:
         limits = self._parts.limits
         _check_head(call, scope, limits.path_bytes, limits.header_bytes)
         if call.path not in call.dialect.public:
@@ -124,9 +134,12 @@ class Gate:
         max_bytes = min(limits.body_bytes, call.dialect.max_body_bytes or limits.body_bytes)
         body = await received(receive, call.headers, max_bytes=max_bytes, within_s=limits.receive_s)
         call.body = await decoded(body, call.headers, max_bytes=max_bytes)
-        timeout.reschedule(asyncio.get_running_loop().time() + limits.request_s)
-        app = self._apps[call.dialect.name]
-        await app(_scope(scope, call), _Replay(call.body, receive), answer.send)
+        answer.begin_within(limits.request_s)
+        inner = _scope(scope, call)
+        try:
+            await self._apps[call.dialect.name](inner, _Replay(call.body, receive), answer.send)
+        finally:
+            call.facts["route"] = getattr(inner.get("route"), "path_format", None)
 
     async def _access(self, call: Call) -> Access:
         """Who asks.
@@ -160,7 +173,17 @@ class _Answer:
         self._began_ns = call.clock.monotonic_ns()
         self._status = 0
         self._size = 0
-        self.timeout: asyncio.Timeout | None = None
+        self.deadline: asyncio.Timeout | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the client has heard anything of it."""
+        return self._status != 0
+
+    def begin_within(self, wait_s: float) -> None:
+        """It must begin in time; a long export may then take its own."""
+        if self.deadline is not None:
+            self.deadline.reschedule(asyncio.get_running_loop().time() + wait_s)
 
     async def send(self, message: Message) -> None:
         """Pass on one message of the answer."""
@@ -169,11 +192,6 @@ class _Answer:
         self._size += len(message.get("body", b""))
         await self._send(message)
 
-    async def give(self, response: Response, scope: Scope, receive: Receive) -> None:
-        """Send ``response``, unless another has begun: then the connection just ends."""
-        if not self._status:
-            await response(scope, receive, self.send)
-
     def done(self) -> None:
         """Write the line in the log."""
         took_ns = self._call.clock.monotonic_ns() - self._began_ns
@@ -181,14 +199,23 @@ class _Answer:
 
     def _begin(self, message: Message) -> None:
         self._status = message["status"]
-        if self.timeout is not None and not self.timeout.expired():
-            self.timeout.reschedule(None)  # a long export may take its time
+        if self.deadline is not None and not self.deadline.expired():
+            self.deadline.reschedule(None)
         headers = MutableHeaders(scope=message)
         for name, value in SECURITY.items():
             headers.setdefault(name, value)
         headers["x-request-id"] = self._call.request_id
         for name, value in self._call.dialect.headers(self._call, self._status).items():
             headers[name] = value
+
+
+def _rendered(problem: Problem, call: Call) -> Response:
+    """``problem`` in the dialect's words, or in ours where those fail."""
+    try:
+        return call.dialect.render(problem, call)
+    except Exception as error:  # noqa: BLE001  # border: a dialect's code
+        _report(error)
+        return problem_details(problem, call.request_id)
 
 
 class _Replay:
@@ -218,6 +245,8 @@ def _scope(scope: Scope, call: Call) -> Scope:
 
 def _check_head(call: Call, scope: Scope, path_bytes: int, header_bytes: int) -> None:
     path, query = call.path.encode("latin-1"), call.query
+    if not call.path.startswith("/"):
+        raise Problem(400, "invalid_request", "a path begins with a slash")
     if len(path) + len(query) > path_bytes:
         raise Problem(414, "invalid_request", f"a path may have {path_bytes} bytes")
     if sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > header_bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -78,6 +79,9 @@ def problem_details(problem: Problem, request_id: str) -> Response:
             {"location": ".".join(str(part) for part in each.location), "message": each.message}
             for each in problem.errors
         ]
+    headers = dict(problem.headers or {})
+    if problem.retry_after_s is not None:
+        headers["retry-after"] = str(max(1, ceil(problem.retry_after_s)))
     return JSONResponse(
-        body | problem.extra, status, problem.headers, media_type="application/problem+json"
+        body | problem.extra, status, headers, media_type="application/problem+json"
     )

@@ -2,48 +2,51 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select, update
 
 from turnspan.server.store.backend import chunks
-from turnspan.server.store.port import Artifact, Feedback
+from turnspan.server.store.port import Artifact, Feedback, Outcome
 from turnspan.server.store.rows import clean, json_of, text_of
 from turnspan.server.store.tables import artifacts, feedback
 
 if TYPE_CHECKING:
     from turnspan.server.store.transaction import Transaction
 
-__all__ = ["add_artifacts", "find_artifacts", "find_feedback", "put_feedback"]
+__all__ = ["add_artifacts", "add_feedback", "find_artifacts", "find_feedback", "put_feedback"]
 
 
 def put_feedback(
     tx: Transaction, turn_id: str, author: str, said: dict[str, Any], at: int
 ) -> tuple[Feedback, bool]:
-    """Write an author's judgement over their last one; whether it is their first."""
-    own = (
-        feedback.c.project == tx.project,
-        feedback.c.turn_id == clean(turn_id),
-        feedback.c.author == clean(author),
-    )
-    said = {name: clean(value) if isinstance(value, str) else value for name, value in said.items()}
-    row = {
-        "project": tx.project,
-        "turn_id": clean(turn_id),
-        "author": clean(author),
-        "id": tx.ids.id("fb"),
-        "created_at": at,
-        "updated_at": at,
+    """Write an author's judgement over the last one put; whether it is the first."""
+    put = Feedback(
+        id=_id_of(turn_id, author),
+        turn_id=turn_id,
+        author=author,
+        created_at=at,
+        updated_at=at,
         **said,
-    }
-    made = tx.connection.execute(
-        tx.backend.insert(feedback).values(row).on_conflict_do_nothing()
-    ).rowcount
+    )
+    row = _row(tx, put)
+    own = (feedback.c.project == tx.project, feedback.c.id == put.id)
+    made = _insert(tx, row)
     if not made:
-        tx.connection.execute(update(feedback).where(*own).values(updated_at=at, **said))
+        del row["created_at"]
+        tx.connection.execute(update(feedback).where(*own).values(row))
     kept = tx.connection.execute(select(feedback).where(*own)).one()
-    return _feedback(kept), bool(made)
+    return _feedback(kept), made
+
+
+def add_feedback(tx: Transaction, judgements: Sequence[Feedback]) -> list[Outcome]:
+    """Keep judgements that are not there yet."""
+    return [
+        Outcome(each.id, "stored" if _insert(tx, _row(tx, each)) else "duplicate")
+        for each in judgements
+    ]
 
 
 def find_feedback(tx: Transaction, turn_ids: Sequence[str]) -> list[Feedback]:
@@ -54,7 +57,7 @@ def find_feedback(tx: Transaction, turn_ids: Sequence[str]) -> list[Feedback]:
             feedback.c.project == tx.project, feedback.c.turn_id.in_(some)
         )
         found += [_feedback(row) for row in tx.connection.execute(asked)]
-    return sorted(found, key=lambda each: (each.created_at, each.author))
+    return sorted(found, key=lambda each: (each.created_at, each.id))
 
 
 def add_artifacts(tx: Transaction, kept: Sequence[Artifact]) -> None:
@@ -100,6 +103,31 @@ def find_artifacts(
     asked = select(artifacts).where(*where).order_by(artifacts.c.created_at, artifacts.c.id)
     rows = tx.connection.execute(asked.limit(limit).offset(offset or None))
     return [_artifact(row) for row in rows], int(total.scalar_one())
+
+
+def _id_of(turn_id: str, author: str) -> str:
+    """The same for the same author and turn."""
+    told = f"{turn_id}\0{author}".encode("utf-8", "replace")
+    return "feedback_" + hashlib.blake2b(told, digest_size=12).hexdigest()
+
+
+def _insert(tx: Transaction, row: dict[str, Any]) -> bool:
+    made = tx.backend.insert(feedback).values(row).on_conflict_do_nothing()
+    return tx.connection.execute(made.returning(feedback.c.id)).first() is not None
+
+
+def _row(tx: Transaction, judgement: Feedback) -> dict[str, Any]:
+    return {
+        "project": tx.project,
+        "id": clean(judgement.id),
+        "turn_id": clean(judgement.turn_id),
+        "author": clean(judgement.author),
+        "rating": None if judgement.rating is None else clean(judgement.rating),
+        "score": judgement.score,
+        "comment": None if judgement.comment is None else clean(judgement.comment),
+        "created_at": judgement.created_at,
+        "updated_at": judgement.updated_at,
+    }
 
 
 def _feedback(row: Any) -> Feedback:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import ColumnElement, Select, and_, func, select, tuple_
 
+from turnspan.server.store.backend import chunks
 from turnspan.server.store.port import Page, Position, StoredTurn, TurnFilter
 from turnspan.server.store.rows import clean
 from turnspan.server.store.tables import details, steps, turns
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["condition", "count", "page", "turn"]
 
-_COLUMNS = (turns.c.started_at, turns.c.seq, turns.c.stored_at, details.c.raw)
+MAX_PAGE_BYTES: Final = 16 * 2**20
+"""A page ends early rather than hold more; it has one turn at least."""
 
 
 def turn(tx: Transaction, turn_id: str) -> StoredTurn | None:
@@ -35,14 +38,19 @@ def page(
     newest_first: bool = True,
 ) -> Page[StoredTurn]:
     """A page of turns, ordered by their start."""
-    asked = _selected().where(condition(tx, where))
+    asked = (
+        select(turns.c.seq, func.length(details.c.raw).label("size"))
+        .join(details, details.c.seq == turns.c.seq)
+        .where(condition(tx, where))
+    )
     place = tuple_(turns.c.started_at, turns.c.seq)
     if after is not None:
         asked = asked.where(place < tuple_(*after) if newest_first else place > tuple_(*after))
     order = [turns.c.started_at, turns.c.seq]
     asked = asked.order_by(*(each.desc() if newest_first else each for each in order))
     rows = tx.connection.execute(asked.limit(limit + 1).offset(offset or None)).all()
-    return Page([_stored(row) for row in rows[:limit]], has_more=len(rows) > limit)
+    seqs = _fitting(rows[:limit])
+    return Page(_of(tx, seqs), has_more=len(rows) > len(seqs))
 
 
 def count(tx: Transaction, where: TurnFilter) -> int:
@@ -89,10 +97,31 @@ def _called(tx: Transaction, tool: str) -> ColumnElement[bool]:
     )
 
 
+def _fitting(rows: Sequence[Any]) -> list[int]:
+    seqs: list[int] = []
+    size = 0
+    for seq, size_bytes in rows:
+        size += size_bytes
+        if seqs and size > MAX_PAGE_BYTES:
+            break
+        seqs.append(seq)
+    return seqs
+
+
+def _of(tx: Transaction, seqs: Sequence[int]) -> list[StoredTurn]:
+    """The turns at ``seqs``, in that order."""
+    found: dict[int, StoredTurn] = {}
+    for some in chunks(seqs):
+        for row in tx.connection.execute(_selected().where(turns.c.seq.in_(some))):
+            found[row.seq] = _stored(row)
+    return [found[seq] for seq in seqs if seq in found]
+
+
 def _selected() -> Select[Any]:
-    return select(*_COLUMNS).join(details, details.c.seq == turns.c.seq)
+    return select(turns.c.started_at, turns.c.seq, turns.c.stored_at, details.c.raw).join(
+        details, details.c.seq == turns.c.seq
+    )
 
 
 def _stored(row: Any) -> StoredTurn:
-    started_at, seq, stored_at, raw = row
-    return StoredTurn(bytes(raw), Position(started_at, seq), stored_at)
+    return StoredTurn(bytes(row.raw), Position(row.started_at, row.seq), row.stored_at)

@@ -54,10 +54,11 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
             restored_from BIGINT, after_seq BIGINT NOT NULL,
             PRIMARY KEY (project, session_id, version))""",
         """CREATE TABLE feedback (
-            project TEXT NOT NULL, turn_id TEXT NOT NULL, author TEXT NOT NULL,
-            id TEXT NOT NULL, rating TEXT, score {float}, comment TEXT,
+            project TEXT NOT NULL, id TEXT NOT NULL, turn_id TEXT NOT NULL,
+            author TEXT NOT NULL, rating TEXT, score {float}, comment TEXT,
             created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL,
-            PRIMARY KEY (project, turn_id, author))""",
+            PRIMARY KEY (project, id))""",
+        "CREATE INDEX feedback_turn ON feedback (project, turn_id)",
         """CREATE TABLE artifacts (
             project TEXT NOT NULL, id TEXT NOT NULL, session_id TEXT NOT NULL,
             turn_id TEXT NOT NULL, type TEXT NOT NULL, title TEXT NOT NULL,

@@ -205,7 +205,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feedback:
-    """A judgement of a turn: one for each author."""
+    """A judgement of a turn."""
 
     id: str
     turn_id: str
@@ -483,7 +483,11 @@ class TurnStore(Protocol):
         comment: str | None = None,
         at: int | None = None,
     ) -> tuple[Feedback, bool]:
-        """Write an author's judgement over their last one; whether it is their first."""
+        """Write an author's judgement over the last one put; whether it is the first."""
+        ...
+
+    def add_feedback(self, judgements: Sequence[Feedback]) -> list[Outcome]:
+        """Keep ``judgements``; one whose id is there already is a duplicate."""
         ...
 
     def feedback(self, turn_ids: Sequence[str]) -> list[Feedback]:

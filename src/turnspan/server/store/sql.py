@@ -11,7 +11,6 @@ from turnspan.server.store import (
     answers,
     erasure,
     ingest,
-    judgements,
     keys,
     listing,
     queue,
@@ -20,6 +19,7 @@ from turnspan.server.store import (
     states,
     statistics,
 )
+from turnspan.server.store import judgements as kept
 from turnspan.server.store.port import (
     Answer,
     Artifact,
@@ -294,21 +294,25 @@ class SqlTurnStore:
     def put_feedback(
         self, turn_id: str, *, author: str = "", at: int | None = None, **said: Any
     ) -> tuple[Feedback, bool]:
-        """Write an author's judgement over their last one; whether it is their first."""
+        """Write an author's judgement over the last one put; whether it is the first."""
         whole = {"rating": None, "score": None, "comment": None} | said
         return self._write(
-            lambda tx: judgements.put_feedback(
+            lambda tx: kept.put_feedback(
                 tx, turn_id, author, whole, tx.now_ns if at is None else at
             )
         )
 
+    def add_feedback(self, judgements: Sequence[Feedback]) -> list[Outcome]:
+        """Keep ``judgements``; one whose id is there already is a duplicate."""
+        return self._write(lambda tx: kept.add_feedback(tx, judgements))
+
     def feedback(self, turn_ids: Sequence[str]) -> list[Feedback]:
         """The judgements of some turns, oldest first."""
-        return self._read(lambda tx: judgements.find_feedback(tx, turn_ids))
+        return self._read(lambda tx: kept.find_feedback(tx, turn_ids))
 
     def add_artifacts(self, artifacts: Sequence[Artifact]) -> None:
         """Keep ``artifacts``; one whose id is there already is left as it is."""
-        self._write(lambda tx: judgements.add_artifacts(tx, artifacts))
+        self._write(lambda tx: kept.add_artifacts(tx, artifacts))
 
     def artifacts(
         self,
@@ -321,7 +325,7 @@ class SqlTurnStore:
     ) -> tuple[list[Artifact], int]:
         """The artifacts of a session (or of some of its turns), oldest first, and how many."""
         return self._read(
-            lambda tx: judgements.find_artifacts(
+            lambda tx: kept.find_artifacts(
                 tx, session_id, turn_ids, type, limit=limit, offset=offset
             )
         )

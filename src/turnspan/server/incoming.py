@@ -1,0 +1,218 @@
+"""A body of `POST /v1/turns`: its records, each with what became of it.
+
+A record is read once, strictly: what the schema does not allow is refused here, alone, and the
+others are stored. The line that is kept of a turn is the one that came.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from turnspan.schema import Turn
+from turnspan.schema.wire import FEEDBACK, OPEN, SEGMENT, STEP, TURN
+from turnspan.server.problem import Problem
+from turnspan.server.store.port import Feedback, Incoming, TurnStore
+
+__all__ = ["Item", "records", "store_records"]
+
+MAX_RECORDS: Final = 20_000
+_PASSED_OVER: Final = (OPEN, STEP, SEGMENT)
+_ID: Final = re.compile(rb'"id"\s*:\s*"([^"\\]{1,200})"')
+_JSON: Final = frozenset({"application/json"})
+_LINES: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
+
+
+@dataclass(slots=True)
+class Item:
+    """One record and what became of it; `unread` until it is stored or refused."""
+
+    index: int
+    id: str | None = None
+    status: str = "unread"
+    """At last `stored`, `duplicate`, `refused` or `ignored`."""
+    error: str | None = None
+    conflict: bool = False
+    """It was refused for what is in the store, not for what it is."""
+    turn: Incoming | None = None
+    feedback: Feedback | None = None
+
+    def refuse(self, reason: str) -> None:
+        """It cannot be stored."""
+        self.status, self.error = "refused", reason
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """What is answered."""
+        said = {"index": self.index, "id": self.id, "status": self.status}
+        return said if self.error is None else said | {"error": self.error}
+
+
+class _Judgement(BaseModel):
+    """A `feedback` record, as far as it is kept."""
+
+    model_config = ConfigDict(strict=True)
+
+    id: str | None = Field(default=None, max_length=200)
+    turn_id: str = Field(min_length=1, max_length=200)
+    at: int | None = Field(default=None, ge=0, lt=2**63)
+    user_id: str | None = None
+    rating: str | None = None
+    score: float | None = None
+    comment: str | None = None
+
+
+def records(body: bytes, media_type: str) -> tuple[list[Item], bool]:
+    """The records of ``body``; whether it was a single one, not an array or lines of them.
+
+    Raises:
+        Problem: the body is no JSON, or of a type that holds no turns.
+    """
+    kind = media_type.partition(";")[0].strip().lower()
+    if kind in _LINES:
+        lines = [line for line in body.split(b"\n") if line.strip()]
+        return _read(lines, len(lines)), False
+    if kind not in _JSON:
+        raise Problem(
+            415,
+            "unsupported_media",
+            "send application/json or application/x-ndjson",
+            headers={"accept-post": "application/json, application/x-ndjson"},
+        )
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise Problem(400, "invalid_request", "the body is not JSON") from None
+    if isinstance(value, list):
+        return _read([orjson.dumps(each) for each in value], len(value)), False
+    return _read([body], 1), True
+
+
+def store_records(store: TurnStore, items: Sequence[Item], now_ns: int) -> None:
+    """Store what could be read; each item says what became of it."""
+    turns = [item for item in items if item.turn is not None]
+    said = [item for item in items if item.feedback is not None]
+    kept = store.add([item.turn for item in turns if item.turn is not None]) if turns else []
+    judged = (
+        store.add_feedback([item.feedback for item in said if item.feedback is not None])
+        if said
+        else []
+    )
+    for item, outcome in zip([*turns, *said], [*kept, *judged], strict=True):
+        item.status, item.error = outcome.status, outcome.error
+        item.conflict = outcome.status == "refused"
+
+
+def _read(lines: Sequence[bytes], count: int) -> list[Item]:
+    if count > MAX_RECORDS:
+        raise Problem(
+            413, "too_large", f"a request may hold {MAX_RECORDS} records; send it in parts"
+        )
+    return [_item(index, line) for index, line in enumerate(lines)]
+
+
+def _item(index: int, line: bytes) -> Item:
+    item = Item(index)
+    kind = _kind(line, item)
+    if kind == "turn":
+        _read_turn(item, line)
+    elif kind == "feedback":
+        _read_feedback(item, line)
+    elif kind in {"open", "step", "segment"}:
+        item.status = "ignored"
+    elif kind is not None:
+        item.refuse("a record is a turn, or feedback")
+    return item
+
+
+def _kind(line: bytes, item: Item) -> str | None:
+    """Which kind of record ``line`` is, without decoding where it begins as ours do."""
+    if line.startswith(TURN):
+        return "turn"
+    if line.startswith(FEEDBACK):
+        return "feedback"
+    if line.startswith(_PASSED_OVER):
+        return "open"
+    try:
+        record = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        item.refuse("a record is not JSON")
+        return None
+    if not isinstance(record, dict):
+        item.refuse("a record is not a JSON object")
+        return None
+    kind = record.get("record", "turn")
+    return kind if isinstance(kind, str) else ""
+
+
+def _read_turn(item: Item, line: bytes) -> None:
+    try:
+        turn = Turn.model_validate_json(line, strict=True)
+    except ValidationError as error:
+        item.refuse(_told(error))
+        item.id = _id_of(line)
+        return
+    item.id = turn.id
+    raw = _kept(line)
+    if raw is None:
+        item.refuse("a number is not finite")
+        return
+    item.turn = Incoming(turn, raw)
+
+
+def _read_feedback(item: Item, line: bytes) -> None:
+    try:
+        said = _Judgement.model_validate_json(line)
+    except ValidationError as error:
+        item.refuse(_told(error))
+        item.id = _id_of(line)
+        return
+    drawn = "feedback_" + hashlib.blake2b(line.strip(), digest_size=12).hexdigest()
+    item.id = said.id or drawn
+    at = said.at or 0
+    item.feedback = Feedback(
+        id=item.id,
+        turn_id=said.turn_id,
+        author=said.user_id or "",
+        rating=said.rating,
+        score=said.score,
+        comment=said.comment,
+        created_at=at,
+        updated_at=at,
+    )
+
+
+def _kept(line: bytes) -> bytes | None:
+    """``line`` as it is stored: on one line, `record` first; None where it is no strict JSON."""
+    line = line.strip()
+    if line.startswith(TURN) and b"\n" not in line and not _may_be_lax(line):
+        return line + b"\n"
+    try:
+        record = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    record.pop("record", None)
+    return orjson.dumps({"record": "turn", **record}, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _may_be_lax(line: bytes) -> bool:
+    """Whether there may be a number in it that JSON does not have."""
+    return b"NaN" in line or b"Infinity" in line
+
+
+def _told(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg']}" if where else str(first["msg"])
+
+
+def _id_of(line: bytes) -> str | None:
+    """The id of a record that cannot be read: whoever sent it must know which one it was."""
+    found = _ID.search(line)
+    return None if found is None else found[1].decode("utf-8", "replace")
