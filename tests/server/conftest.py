@@ -142,10 +142,11 @@ def serve(store_url: str, unconfigured: None) -> Iterator[Callable[..., Api]]:
         clock: Any = None,
         log: AccessLog | None = None,
         url: str = store_url,
+        known: Any = None,
     ) -> Api:
         limits = limits or Limits(requests_per_s=1e6, burst=1_000_000)
         store = open_store(url, clock=clock)
-        app = create_app(store, limits=limits, clock=clock, log=log)
+        app = create_app(store, limits=limits, clock=clock, log=log, known=known)
         listener = socket.create_server(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         server = uvicorn.Server(uvicorn_config(app, host="127.0.0.1", port=port, limits=limits))

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         )
     with store_of(args) as store:
         if args.what == "list":
-            for key in store.keys()  # noqa: SIM118  # a method of the store:
+            for key in store.all_keys():
                 _show(key, args)
         elif args.what == "revoke":
             revoked = store.revoke_key(args.id)

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     if args.retain_days is not None and not args.retain_days > 0:
         raise SettingsError("--retain-days is not above 0", fix="leave it out to keep everything")
     with store_of(args) as store:
-        keys = sum(key.revoked_at is None for key in store.keys())
+        keys = sum(key.revoked_at is None for key in store.all_keys())
         who = f"{keys} keys" if keys else "no keys: open to every program of this machine"
         serve(
             store,

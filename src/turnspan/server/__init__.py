@@ -8,7 +8,8 @@ To add a dialect, add two files; no list is edited.
 
 1. `turnspan/dialects/NAME.py`: the vendor's wire models and the mapping of a `Turn` both ways.
    No FastAPI, no store: it sees errors, schema and settings only.
-2. `turnspan/server/routes/NAME.py` (or a package): a `DialectRouter` with the vendor's paths, and
+2. `turnspan/server/routes/NAME.py` (or a package): a `DialectRouter` with the vendor's paths (in
+   a package, `router.take(other)` instead of `include_router`), and
 
        dialect = Dialect(name="NAME", router=router, render=…, claims=…, headers=…, jobs=…)
 

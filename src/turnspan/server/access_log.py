@@ -27,7 +27,7 @@ class AccessLog:
             "request_id": call.request_id,
             "dialect": call.dialect.name,
             "method": call.method,
-            "route": call.facts.get("route"),
+            "route": next((line.path for line in call.dialect.router.at(call.path)), None),
             "status": status,
             "received_bytes": len(call.body),
             "sent_bytes": size,

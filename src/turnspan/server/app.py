@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from turnspan.clock import SystemClock
@@ -43,28 +42,6 @@ class Parts:
     ids: ServerIds
 
 
-class _Segment(Convertor[str]):
-    """`{id:segment}`: one segment of the path, decoded; a `%2F` in it is part of the id."""
-
-    regex = "[^/]+"
-
-    def convert(self, value: str) -> str:
-        return unquote(value)
-
-    def to_string(self, value: str) -> str:
-        return value
-
-
-class _Segments(_Segment):
-    """`{id:segments}`: the same with slashes, for clients that do not encode them."""
-
-    regex = ".+"
-
-
-register_url_convertor("segment", _Segment())
-register_url_convertor("segments", _Segments())
-
-
 def create_app(
     store: Store,
     *,
@@ -72,15 +49,16 @@ def create_app(
     clock: Clock | None = None,
     ids: ServerIds | None = None,
     log: AccessLog | None = None,
+    known: Mapping[str, Dialect] | None = None,
 ) -> ASGIApp:
     """An ASGI application that answers in every dialect from ``store``.
 
-    The store stays the caller's to close. Background jobs run between the application's
+    ``known`` stands in for the dialects that are found. The store stays the caller's to close. Background jobs run between the application's
     startup and shutdown.
     """
     clock = clock or SystemClock()
     parts = Parts(store=store, limits=limits or Limits(), clock=clock, ids=ids or ServerIds(clock))
-    known = dialects()
+    known = dialects() if known is None else known
     apps = {name: _application(dialect) for name, dialect in known.items()}
     gate = Gate(parts, known, apps, log or AccessLog())
     return _Lifespan(gate, JobRunner(store, known))
@@ -110,6 +88,7 @@ class _Lifespan:
         await send({"type": "lifespan.shutdown.complete"})
 
 
+@lru_cache(maxsize=32)
 def _application(dialect: Dialect) -> FastAPI:
     app = FastAPI(
         title=f"turnspan: {dialect.name}",
@@ -125,6 +104,7 @@ def _application(dialect: Dialect) -> FastAPI:
         dialect.document(app.openapi())  # FastAPI keeps what it made, and hands it out
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(Exception, _on_failure)
     return app
 
 
@@ -155,25 +135,24 @@ async def _on_validation(request: Request, error: Exception) -> Response:
     return call.dialect.render(problem, call)
 
 
+async def _on_failure(request: Request, error: Exception) -> Response:  # noqa: ARG001, RUF029  # as Starlette calls it; the gate reports the error
+    call = call_of(request)
+    return call.dialect.render(
+        Problem(500, "internal", "something here failed; the server's log has it"), call
+    )
+
+
 def _problem(request: Request, error: HTTPException) -> Problem:
     """One of the framework's own errors in our words."""
     status = error.status_code
     if status == HTTPStatus.NOT_FOUND:
         return Problem(404, "not_found", "there is nothing at this path", resource="path")
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = ", ".join(_methods(request))
+        call = call_of(request)
+        methods = {m for line in call.dialect.router.at(call.path) for m in line.methods}
+        allowed = ", ".join(sorted(methods))
         return Problem(
             405, "method_not_allowed", f"this path takes {allowed}", headers={"allow": allowed}
         )
     code = "internal" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request"
     return Problem(status, code, str(error.detail), headers=error.headers)
-
-
-def _methods(request: Request) -> list[str]:
-    """Every method that some route takes at this path."""
-    found: set[str] = set()
-    for route in request.app.router.routes:
-        match, _ = route.matches(request.scope)
-        if match is not Match.NONE:
-            found |= getattr(route, "methods", None) or set()
-    return sorted(found)

@@ -135,11 +135,8 @@ class Gate:
         body = await received(receive, call.headers, max_bytes=max_bytes, within_s=limits.receive_s)
         call.body = await decoded(body, call.headers, max_bytes=max_bytes)
         answer.begin_within(limits.request_s)
-        inner = _scope(scope, call)
-        try:
-            await self._apps[call.dialect.name](inner, _Replay(call.body, receive), answer.send)
-        finally:
-            call.facts["route"] = getattr(inner.get("route"), "path_format", None)
+        app = self._apps[call.dialect.name]
+        await app(_scope(scope, call), _Replay(call.body, receive), answer.send)
 
     async def _access(self, call: Call) -> Access:
         """Who asks.

@@ -32,7 +32,7 @@ class KeyRing:
         now_ns = self._clock.monotonic_ns()
         known = self._any
         if known is None or (not known[0] and _is_old(known[1], now_ns)):
-            known = self._any = (bool(self._store.keys()), now_ns)
+            known = self._any = (bool(self._store.all_keys()), now_ns)
         return not known[0]
 
     def find(self, secret: str) -> Key | None:

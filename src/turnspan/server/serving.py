@@ -43,7 +43,7 @@ def serve(
         ServerError: others than this machine could ask, and there is no key; or the address
             cannot be listened on.
     """
-    if not is_loopback(host) and all(key.revoked_at is not None for key in store.keys()):
+    if not is_loopback(host) and all(key.revoked_at is not None for key in store.all_keys()):
         raise ServerError(
             f"--host {host} would let others in, and there is no API key",
             fix="make one with `turnspan keys create`, or stay on --host 127.0.0.1",

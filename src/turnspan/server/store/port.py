@@ -562,7 +562,7 @@ class Store(Protocol):
         """Make a key; the second value is its secret, which nobody can show again."""
         ...
 
-    def keys(self) -> list[Key]:
+    def all_keys(self) -> list[Key]:
         """All keys, revoked ones included, oldest first."""
         ...
 

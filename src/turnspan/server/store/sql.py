@@ -81,7 +81,7 @@ class SqlStore:
             )
         )
 
-    def keys(self) -> list[Key]:
+    def all_keys(self) -> list[Key]:
         """All keys, revoked ones included, oldest first."""
         return self._backend.read(keys.all_keys)
 

@@ -16,7 +16,7 @@ __all__ = ["dialect"]
 
 router = DialectRouter()
 for room in (health, ingest, turns, sessions, stats):
-    router.include_router(room.router)
+    router.take(room.router)
 
 
 def _render(problem: Problem, call: Call) -> Response:
