@@ -41,6 +41,7 @@ from turnspan.server.store import open_store
 from turnspan.server.store.sql import SqlStore
 
 STARTS_S = 30.0
+POSTGRES = ("-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "jit=off")
 
 
 @dataclass
@@ -185,8 +186,7 @@ def postgresql() -> Iterator[str]:
             **run_as,
         )
         process = subprocess.Popen(
-            [programs / "postgres", "-D", data, "-k", directory, "-p", str(port)]
-            + ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "jit=off"],
+            [programs / "postgres", "-D", data, "-k", directory, "-p", str(port), *POSTGRES],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

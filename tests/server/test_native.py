@@ -109,10 +109,9 @@ def test_each_record_has_an_outcome_of_its_own(serve):
     """Bad records are refused alone, openings and steps are passed over, the rest is stored."""
     api = serve()
     bad = [b"{", b"[]", b'{"record":"turn","id":"turn_x"}\n', b'{"record":"noise","id":"n"}']
-    body = b"\n".join(
-        [encode_turn(make_turn(1)).strip(), *bad, b'{"record":"open","id":"turn_o"}']
-        + [b"", b'{"record":"feedback","turn_id":"turn_000000000001","rating":"good"}']
-    )
+    judged = b'{"record":"feedback","turn_id":"turn_000000000001","rating":"good"}'
+    first = encode_turn(make_turn(1)).strip()
+    body = b"\n".join([first, *bad, b'{"record":"open","id":"turn_o"}', b"", judged])
 
     results = api.post("/v1/turns", body, headers=NDJSON).json["results"]
 
@@ -374,6 +373,7 @@ def test_what_a_decorator_records_arrives_whole(serve, run):
 
     said = run(
         """
+        import sys
         import turnspan
         from turnspan.exporters.memory import MemoryExporter
 
@@ -387,14 +387,14 @@ def test_what_a_decorator_records_arrives_whole(serve, run):
             return str(add(1, 2))
 
         memory = MemoryExporter()
-        turnspan.configure(exporters=[memory, %r], directory="journal")
+        turnspan.configure(exporters=[memory, sys.argv[1]], directory="journal")
         with turnspan.session("s", user_id="ada"):
             adder("1 + 2?")
         print(turnspan.flush(10.0).unsent)
         from turnspan.schema import encode_turn
         print(encode_turn(memory.turns[0]).decode(), end="")
-        """
-        % api.url
+        """,
+        api.url,
     ).stdout.splitlines()
     stored = api.get("/v1/turns?session_id=s&agent=adder&user_id=ada&metadata[tier]=gold")
 

@@ -30,8 +30,8 @@ A route is a plain `def` (it runs in a thread, where the store may block) and as
 so that no route names a project, a clock or a random source of its own. Ids in a path are
 `{session_id:segment}`: percent-decoded once, `%2F` included (`{id:segments}` for clients that
 leave slashes as they are). What is not there is `raise missing("session", id)`. A POST with an
-`Idempotency-Key` goes through `answer_once`. In tests, the fixture `serve` of `tests/server/conftest.py`
-runs the application on a real port with a real store.
+`Idempotency-Key` goes through `answer_once`. In tests, the fixture `serve` of
+`tests/server/conftest.py` runs the application on a real port with a real store.
 """
 
 from collections.abc import Callable

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from turnspan.clock import SystemClock
 from turnspan.server.access_log import AccessLog
-from turnspan.server.call import call_of
+from turnspan.server.call import Call, call_of
 from turnspan.server.dialect import Dialect, dialects
 from turnspan.server.gate import Gate
 from turnspan.server.ids import ServerIds
@@ -53,8 +53,8 @@ def create_app(
 ) -> ASGIApp:
     """An ASGI application that answers in every dialect from ``store``.
 
-    ``known`` stands in for the dialects that are found. The store stays the caller's to close. Background jobs run between the application's
-    startup and shutdown.
+    ``known`` stands in for the dialects that are found. The store stays the caller's to close.
+    Background jobs run between the application's startup and shutdown.
     """
     clock = clock or SystemClock()
     parts = Parts(store=store, limits=limits or Limits(), clock=clock, ids=ids or ServerIds(clock))
@@ -109,20 +109,16 @@ def _application(dialect: Dialect) -> FastAPI:
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
     call = call_of(request)
-    if isinstance(error, Problem):
-        return call.dialect.render(error, call)
-    return call.dialect.render(_problem(request, error), call)
+    if not isinstance(error, Problem):
+        error = _problem(call, error)
+    return call.dialect.render(error, call)
 
 
 async def _on_validation(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
     call = call_of(request)
-    errors = [
-        FieldError(tuple(each["loc"]), str(each["msg"]), str(each["type"]))
-        for each in error.errors()
-    ]
+    found = error.errors() if isinstance(error, RequestValidationError) else ()
+    errors = [FieldError(tuple(each["loc"]), str(each["msg"]), str(each["type"])) for each in found]
     first = errors[0] if errors else FieldError((), "unreadable")
     where = ".".join(str(part) for part in first.location)
     problem = Problem(
@@ -135,20 +131,21 @@ async def _on_validation(request: Request, error: Exception) -> Response:
     return call.dialect.render(problem, call)
 
 
-async def _on_failure(request: Request, error: Exception) -> Response:  # noqa: ARG001, RUF029  # as Starlette calls it; the gate reports the error
+async def _on_failure(request: Request, error: Exception) -> Response:  # noqa: ARG001  # as Starlette calls it; the gate reports the error
     call = call_of(request)
     return call.dialect.render(
         Problem(500, "internal", "something here failed; the server's log has it"), call
     )
 
 
-def _problem(request: Request, error: HTTPException) -> Problem:
+def _problem(call: Call, error: Exception) -> Problem:
     """One of the framework's own errors in our words."""
+    if not isinstance(error, HTTPException):
+        return Problem(500, "internal", "something here failed")
     status = error.status_code
     if status == HTTPStatus.NOT_FOUND:
         return Problem(404, "not_found", "there is nothing at this path", resource="path")
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        call = call_of(request)
         methods = {m for line in call.dialect.router.at(call.path) for m in line.methods}
         allowed = ", ".join(sorted(methods))
         return Problem(

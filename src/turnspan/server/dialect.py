@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -52,11 +52,11 @@ class RequestLine:
     """By lower-case name."""
 
 
-def _nowhere(request: RequestLine) -> bool:
+def _nowhere(_request: RequestLine) -> bool:
     return False
 
 
-def _no_headers(call: Call, status: int) -> Mapping[str, str]:
+def _no_headers(_call: Call, _status: int) -> Mapping[str, str]:
     return {}
 
 
@@ -78,7 +78,7 @@ class _StrictRequest(Request):
 
 
 class _StrictRoute(APIRoute):
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
 
         async def strict(request: Request) -> Response:

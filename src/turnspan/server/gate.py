@@ -237,7 +237,7 @@ def _scope(scope: Scope, call: Call) -> Scope:
         if name not in {b"content-encoding", b"content-length", b"transfer-encoding"}
     ]
     kept.append((b"content-length", str(len(call.body)).encode()))
-    return scope | {"path": call.path, "headers": kept, SCOPE: call}
+    return {**scope, "path": call.path, "headers": kept, SCOPE: call}
 
 
 def _check_head(call: Call, scope: Scope, path_bytes: int, header_bytes: int) -> None:

@@ -68,8 +68,10 @@ class _Judgement(BaseModel):
     comment: str | None = None
 
 
-def records(body: bytes, media_type: str) -> tuple[list[Item], bool]:
+def records(body: bytes, media_type: str, now_ns: int) -> tuple[list[Item], bool]:
     """The records of ``body``; whether it was a single one, not an array or lines of them.
+
+    Feedback that does not say when it was given was given ``now_ns``.
 
     Raises:
         Problem: the body is no JSON, or of a type that holds no turns.
@@ -77,7 +79,7 @@ def records(body: bytes, media_type: str) -> tuple[list[Item], bool]:
     kind = media_type.partition(";")[0].strip().lower()
     if kind in _LINES:
         lines = [line for line in body.split(b"\n") if line.strip()]
-        return _read(lines, len(lines)), False
+        return _read(lines, now_ns), False
     if kind not in _JSON:
         raise Problem(
             415,
@@ -90,11 +92,11 @@ def records(body: bytes, media_type: str) -> tuple[list[Item], bool]:
     except orjson.JSONDecodeError:
         raise Problem(400, "invalid_request", "the body is not JSON") from None
     if isinstance(value, list):
-        return _read([orjson.dumps(each) for each in value], len(value)), False
-    return _read([body], 1), True
+        return _read([orjson.dumps(each) for each in value], now_ns), False
+    return _read([body], now_ns), True
 
 
-def store_records(store: TurnStore, items: Sequence[Item], now_ns: int) -> None:
+def store_records(store: TurnStore, items: Sequence[Item]) -> None:
     """Store what could be read; each item says what became of it."""
     turns = [item for item in items if item.turn is not None]
     said = [item for item in items if item.feedback is not None]
@@ -109,21 +111,21 @@ def store_records(store: TurnStore, items: Sequence[Item], now_ns: int) -> None:
         item.conflict = outcome.status == "refused"
 
 
-def _read(lines: Sequence[bytes], count: int) -> list[Item]:
-    if count > MAX_RECORDS:
+def _read(lines: Sequence[bytes], now_ns: int) -> list[Item]:
+    if len(lines) > MAX_RECORDS:
         raise Problem(
             413, "too_large", f"a request may hold {MAX_RECORDS} records; send it in parts"
         )
-    return [_item(index, line) for index, line in enumerate(lines)]
+    return [_item(index, line, now_ns) for index, line in enumerate(lines)]
 
 
-def _item(index: int, line: bytes) -> Item:
+def _item(index: int, line: bytes, now_ns: int) -> Item:
     item = Item(index)
     kind = _kind(line, item)
     if kind == "turn":
         _read_turn(item, line)
     elif kind == "feedback":
-        _read_feedback(item, line)
+        _read_feedback(item, line, now_ns)
     elif kind in {"open", "step", "segment"}:
         item.status = "ignored"
     elif kind is not None:
@@ -166,7 +168,7 @@ def _read_turn(item: Item, line: bytes) -> None:
     item.turn = Incoming(turn, raw)
 
 
-def _read_feedback(item: Item, line: bytes) -> None:
+def _read_feedback(item: Item, line: bytes, now_ns: int) -> None:
     try:
         said = _Judgement.model_validate_json(line)
     except ValidationError as error:
@@ -175,7 +177,7 @@ def _read_feedback(item: Item, line: bytes) -> None:
         return
     drawn = "feedback_" + hashlib.blake2b(line.strip(), digest_size=12).hexdigest()
     item.id = said.id or drawn
-    at = said.at or 0
+    at = now_ns if said.at is None else said.at
     item.feedback = Feedback(
         id=item.id,
         turn_id=said.turn_id,

@@ -83,5 +83,5 @@ def problem_details(problem: Problem, request_id: str) -> Response:
     if problem.retry_after_s is not None:
         headers["retry-after"] = str(max(1, ceil(problem.retry_after_s)))
     return JSONResponse(
-        body | problem.extra, status, headers, media_type="application/problem+json"
+        {**body, **problem.extra}, status, headers, media_type="application/problem+json"
     )

@@ -33,7 +33,7 @@ def serve(
     limits: Limits,
     retain_s: float | None = None,
     access_log: bool = True,
-    on_ready: Callable[[str], None] = lambda url: None,
+    on_ready: Callable[[str], None],
 ) -> None:
     """Serve ``store`` until SIGINT or SIGTERM; what is under way then is finished first.
 

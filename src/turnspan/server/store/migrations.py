@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, inspect, text
 
 from turnspan.errors import StoreError
 
@@ -99,14 +99,13 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
     ),
 )
 NEWEST: Final = len(STEPS)
-_VERSIONS: Final = "schema_versions"
 
 
 def version_of(connection: Connection) -> int:
     """The last step the database has been through; 0 where it is empty."""
-    if not inspect(connection).has_table(_VERSIONS):
+    if not inspect(connection).has_table("schema_versions"):
         return 0
-    return int(connection.exec_driver_sql(f"SELECT max(version) FROM {_VERSIONS}").scalar() or 0)
+    return int(connection.exec_driver_sql("SELECT max(version) FROM schema_versions").scalar() or 0)
 
 
 def migrate(
@@ -127,10 +126,13 @@ def migrate(
         )
     if version == 0:
         connection.exec_driver_sql(
-            f"CREATE TABLE IF NOT EXISTS {_VERSIONS} (version INTEGER PRIMARY KEY, at BIGINT)"
+            "CREATE TABLE IF NOT EXISTS schema_versions (version INTEGER PRIMARY KEY, at BIGINT)"
         )
     for number in range(version + 1, to + 1):
         for statement in STEPS[number - 1]:
             connection.exec_driver_sql(statement.format_map(words))
-        connection.exec_driver_sql(f"INSERT INTO {_VERSIONS} VALUES ({number}, {now_ns})")
+        connection.execute(
+            text("INSERT INTO schema_versions VALUES (:number, :at)"),
+            {"number": number, "at": now_ns},
+        )
     return max(0, to - version)

@@ -531,11 +531,10 @@ class TurnStore(Protocol):
     def once(
         self, key: str, fingerprint: str, work: Callable[[TurnStore], Answer], *, route: str
     ) -> Answer:
-        """The answer that was given for ``key``, or that of ``work``, whose writes and answer
-        are committed as one.
+        """The answer that was given for ``key``, or else that of ``work``.
 
-        ``fingerprint`` tells requests apart, ``route`` the things that may be asked for. The
-        work must write through the store it is handed.
+        What the work writes, through the store it is handed, and its answer are committed
+        together. ``fingerprint`` tells requests apart, ``route`` what may be asked for.
 
         Raises:
             ConflictError: the key came before with another fingerprint.

@@ -112,9 +112,8 @@ class Sqlite:
     def unindex(self, connection: Connection, seqs: Sequence[int]) -> None:
         """Take their words out of the index."""
         for some in chunks(seqs):
-            marks = ",".join("?" * len(some))
             connection.exec_driver_sql(
-                f"DELETE FROM turn_text WHERE rowid IN ({marks})", tuple(some)
+                "DELETE FROM turn_text WHERE rowid = ?", [(seq,) for seq in some]
             )
 
     def contains(self, seq: ColumnElement[int], words: Sequence[str]) -> ColumnElement[bool]:
@@ -245,7 +244,7 @@ def _engine(url: str, begin: str, *pragmas: str) -> Engine:
         connect_args={"check_same_thread": False, "cached_statements": 256},
     )
 
-    def prepare(connection: Any, record: Any) -> None:
+    def prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves
         for pragma in (*_PRAGMAS, *pragmas):
             connection.execute(pragma)

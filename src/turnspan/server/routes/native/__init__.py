@@ -23,7 +23,7 @@ def _render(problem: Problem, call: Call) -> Response:
     return problem_details(problem, call.request_id)
 
 
-def _headers(call: Call, status: int) -> Mapping[str, str]:
+def _headers(call: Call, _status: int) -> Mapping[str, str]:
     """Source: https://www.ietf.org/archive/id/draft-ietf-httpapi-ratelimit-headers-06.html."""
     left = call.allowance
     if left is None:

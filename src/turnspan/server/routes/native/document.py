@@ -28,10 +28,10 @@ def _bounded(schema: dict[str, Any]) -> dict[str, Any]:
     """``schema`` with the bounds that a store has."""
     fields = schema["properties"]
     for field in fields.values():
-        for each in [field, *field.get("anyOf", [])]:
-            if each.get("type") == "integer":
-                each |= _INT64
+        for kind in [field, *field.get("anyOf", [])]:
+            if kind.get("type") == "integer":
+                kind.update(_INT64)
     if "status" in fields and "session_id" in fields:
-        fields["id"] |= {"minLength": 1, "maxLength": 200}
+        fields["id"].update({"minLength": 1, "maxLength": 200})
         fields["status"]["enum"] = [each for each in fields["status"]["enum"] if each != "open"]
     return schema

@@ -59,8 +59,9 @@ def post_turns(call: Calling, store: Writing) -> Response:
     a final version of it; the same id with another start is refused. A single turn that is
     refused answers 422, or 409 for what is in the store already; a batch always answers 200.
     """
-    items, is_single = records(call.body, call.headers.get("content-type", ""))
-    store_records(store, items, call.clock.now_ns())
+    media_type = call.headers.get("content-type", "")
+    items, is_single = records(call.body, media_type, call.clock.now_ns())
+    store_records(store, items)
     if is_single and items[0].status == "refused":
         raise _refusal(items[0])
     return Response(

@@ -125,7 +125,7 @@ Instant = Annotated[
 Text = Annotated[str, Field(max_length=1_000)]
 
 
-def _turns(
+def _turns(  # noqa: PLR0917  # FastAPI calls it by name
     request: Request,
     session_id: Annotated[Text | None, Query()] = None,
     agent: Annotated[Text | None, Query()] = None,

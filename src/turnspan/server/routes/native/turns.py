@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from turnspan.schema import Turn
-from turnspan.server.call import Calling, Reading, Writing
+from turnspan.server.call import Reading, Writing
 from turnspan.server.dialect import DialectRouter
 from turnspan.server.problem import missing
 from turnspan.server.routes.native.params import (
@@ -113,9 +113,7 @@ def show_feedback(store: Reading, turn_id: str) -> dict[str, list[JudgementShown
     "/v1/turns/{turn_id:segment}/feedback",
     responses={**PROBLEMS, 200: {"model": JudgementShown}, 201: {"model": JudgementShown}},
 )
-def put_feedback(
-    call: Calling, store: Writing, turn_id: str, judgement: Annotated[Judgement, Body()]
-) -> Response:
+def put_feedback(store: Writing, turn_id: str, judgement: Annotated[Judgement, Body()]) -> Response:
     """Judge a turn: 201 for an author's first judgement of it, 200 for another."""
     if store.turn(turn_id) is None:
         raise missing("turn", turn_id)
