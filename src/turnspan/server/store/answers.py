@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, insert, select
 
 from turnspan.server.store.port import Answer, ConflictError
 from turnspan.server.store.rows import clean, json_of, text_of
@@ -25,12 +25,8 @@ def given(tx: Transaction, route: str, key: str, fingerprint: str) -> Answer | N
     Raises:
         ConflictError: that was another request.
     """
-    own = _own(tx, route, key)
-    row = tx.connection.execute(select(answers).where(*own)).first()
-    if row is None:
-        return None
-    if row.created_at < tx.now_ns - KEPT_S * 1_000_000_000:
-        tx.connection.execute(delete(answers).where(*own))
+    row = tx.connection.execute(select(answers).where(*_own(tx, route, key))).first()
+    if row is None or row.created_at < tx.now_ns - KEPT_S * 1_000_000_000:
         return None
     if row.fingerprint != fingerprint:
         raise ConflictError
@@ -46,7 +42,7 @@ def given(tx: Transaction, route: str, key: str, fingerprint: str) -> Answer | N
 
 
 def keep(tx: Transaction, route: str, key: str, fingerprint: str, answer: Answer) -> Answer:
-    """Remember ``answer``."""
+    """Remember ``answer``, in place of one that is too old to be given."""
     row = {
         "project": tx.project,
         "route": clean(route),
@@ -60,14 +56,18 @@ def keep(tx: Transaction, route: str, key: str, fingerprint: str, answer: Answer
         "user_id": None if answer.user_id is None else clean(answer.user_id),
         "created_at": tx.now_ns,
     }
+    tx.connection.execute(delete(answers).where(*_own(tx, route, key), _is_old(tx.now_ns)))
     tx.connection.execute(insert(answers), row)
     return replace(answer, replayed=False)
 
 
 def forget(connection: Connection, now_ns: int) -> None:
     """Drop what nobody may ask for again."""
-    old = now_ns - KEPT_S * 1_000_000_000
-    connection.execute(delete(answers).where(answers.c.created_at < old))
+    connection.execute(delete(answers).where(_is_old(now_ns)))
+
+
+def _is_old(now_ns: int) -> ColumnElement[bool]:
+    return answers.c.created_at < now_ns - KEPT_S * 1_000_000_000
 
 
 def _own(tx: Transaction, route: str, key: str) -> tuple[Any, ...]:
