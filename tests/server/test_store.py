@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -171,7 +172,7 @@ def test_a_session_begins_empty_where_no_state_was_given(turns):
 
 @EACH_STORE
 def test_a_fork_takes_what_was_there_at_its_version(turns):
-    """The new session has that state and copies of the turns before the next; the old is as it was."""
+    """The new session has that state and copies of the turns before the next version."""
     turns.create_session("s", agent="a", state={"n": 0}, metadata={"tier": "gold"})
     for number in (1, 2, 3):
         add(turns, make_turn(number, session_id="s"))
@@ -202,7 +203,7 @@ def test_appended_turns_are_numbered_without_gaps(store_url, store):
 
     def append(own):
         for id in own:
-            turns.append("s", lambda number, id=id: make_turn(number, id=id, session_id="s"))
+            turns.append("s", partial(make_turn, id=id, session_id="s"))
 
     threads = [threading.Thread(target=append, args=(ids[start::4],)) for start in range(4)]
     for thread in threads:

@@ -8,7 +8,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from turnspan.server.store.port import Store
 
 __all__ = ["is_loopback", "serve"]
+
+MAX_PORT: Final = 65_535
 
 
 def serve(
@@ -73,10 +75,12 @@ def is_loopback(host: str) -> bool:
 
 
 def _listener(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= MAX_PORT:
+        raise ServerError(f"there is no port {port}", fix="name another --port, such as 8787")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=1024)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise ServerError(
             f"{host}:{port} cannot be listened on: {error}", fix="name another --host or --port"
         ) from error
