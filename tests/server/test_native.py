@@ -288,6 +288,7 @@ def test_numbers_tell_how_turns_went(serve):
 
     by_day = api.get("/v1/stats?period=day&tools=true").json
     by_agent = api.get("/v1/stats?by_agent=true").json
+    of_tool = api.get("/v1/stats?tool=look_up&tools=true&status=error").json
 
     midnight = START_NS // day * day
     first, second = by_day["groups"]
@@ -311,6 +312,7 @@ def test_numbers_tell_how_turns_went(serve):
         ("other", 1),
     ]
     assert by_agent.get("tools") is None
+    assert of_tool["tools"] == {"look_up": {"calls": 1, "errors": 0}}
 
 
 @EACH_STORE

@@ -209,6 +209,7 @@ def test_a_server_without_keys_stays_on_loopback(run, tmp_path):
     """It refuses to let others in before there is a key, and says how to make one."""
     said = subprocess.run(
         [sys.executable, "-m", "turnspan", "serve", "--host", "0.0.0.0", "--port", "0"],
+        check=False,
         cwd=tmp_path,
         capture_output=True,
         text=True,

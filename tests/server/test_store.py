@@ -460,7 +460,7 @@ def test_numbers_beyond_64_bits_are_refused(turns):
     outcomes = turns.add([Incoming(big, b"{}\n"), Incoming.of(make_turn(2))])
 
     assert [(each.status, each.error) for each in outcomes] == [
-        ("refused", "started_at is beyond 64 bits"),
+        ("refused", "a number is beyond 64 bits"),
         ("stored", None),
     ]
 

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from turnspan.clock import SystemClock
+from turnspan.notices import say
 from turnspan.server.access_log import AccessLog
 from turnspan.server.call import Call, call_of
 from turnspan.server.dialect import Dialect, dialects
@@ -24,6 +25,7 @@ from turnspan.server.ids import ServerIds
 from turnspan.server.jobs import JobRunner
 from turnspan.server.limits import Limits
 from turnspan.server.problem import FieldError, Problem
+from turnspan.server.store.port import UnavailableError
 
 if TYPE_CHECKING:
     from turnspan.ports import Clock
@@ -104,6 +106,7 @@ def _application(dialect: Dialect) -> FastAPI:
         dialect.document(app.openapi())  # FastAPI keeps what it made, and hands it out
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(UnavailableError, _on_unavailable)
     app.add_exception_handler(Exception, _on_failure)
     return app
 
@@ -129,6 +132,14 @@ async def _on_validation(request: Request, error: Exception) -> Response:
         errors=errors,
     )
     return call.dialect.render(problem, call)
+
+
+async def _on_unavailable(request: Request, _error: Exception) -> Response:  # as Starlette calls it
+    call = call_of(request)
+    say("server store", "the store does not answer")
+    return call.dialect.render(
+        Problem(503, "unavailable", "the store does not answer", retry_after_s=1.0), call
+    )
 
 
 async def _on_failure(request: Request, error: Exception) -> Response:  # noqa: ARG001  # as Starlette calls it; the gate reports the error

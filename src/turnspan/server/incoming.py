@@ -16,14 +16,19 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from turnspan.schema import Turn
+from turnspan.schema.value import Value
 from turnspan.schema.wire import FEEDBACK, OPEN, SEGMENT, STEP, TURN
 from turnspan.server.problem import Problem
 from turnspan.server.store.port import Feedback, Incoming, TurnStore
+from turnspan.server.store.rows import MAX_INT
 
 __all__ = ["Item", "records", "store_records"]
 
 MAX_RECORDS: Final = 20_000
 _PASSED_OVER: Final = (OPEN, STEP, SEGMENT)
+_BIG: Final = re.compile(rb"9\d{18}|\d{20}")
+_RECORD: Final = re.compile(rb'(?<=[{,])\s*"record"\s*:\s*"turn"\s*,?')
+_SPACES: Final = bytes.maketrans(b"\r\n", b"  ")  # between values only: in texts they are escaped
 _ID: Final = re.compile(rb'"id"\s*:\s*"([^"\\]{1,200})"')
 _JSON: Final = frozenset({"application/json"})
 _LINES: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
@@ -164,8 +169,10 @@ def _read_turn(item: Item, line: bytes) -> None:
     raw = _kept(line)
     if raw is None:
         item.refuse("a number is not finite")
-        return
-    item.turn = Incoming(turn, raw)
+    elif _BIG.search(raw) and _has_big_number(turn):
+        item.refuse("a number is beyond 64 bits")
+    else:
+        item.turn = Incoming(turn, raw)
 
 
 def _read_feedback(item: Item, line: bytes, now_ns: int) -> None:
@@ -191,21 +198,28 @@ def _read_feedback(item: Item, line: bytes, now_ns: int) -> None:
 
 
 def _kept(line: bytes) -> bytes | None:
-    """``line`` as it is stored: on one line, `record` first; None where it is no strict JSON."""
+    """``line`` as it is stored: on one line, `record` first; None where it is no strict JSON.
+
+    Nothing in it is decoded and written again, for a number could come out as another.
+    """
     line = line.strip()
-    if line.startswith(TURN) and b"\n" not in line and not _may_be_lax(line):
-        return line + b"\n"
-    try:
-        record = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return None
-    record.pop("record", None)
-    return orjson.dumps({"record": "turn", **record}, option=orjson.OPT_APPEND_NEWLINE)
+    if b"NaN" in line or b"Infinity" in line:  # perhaps only in a text
+        try:
+            orjson.loads(line)
+        except orjson.JSONDecodeError:
+            return None
+    if not line.startswith(TURN):
+        line = TURN + _RECORD.sub(b"", line, count=1)[1:].lstrip()
+    return line.translate(_SPACES) + b"\n"
 
 
-def _may_be_lax(line: bytes) -> bool:
-    """Whether there may be a number in it that JSON does not have."""
-    return b"NaN" in line or b"Infinity" in line
+def _has_big_number(value: Any) -> bool:
+    """Whether a field that is a whole number has more than 64 bits."""
+    if isinstance(value, Value):
+        return any(_has_big_number(each) for each in vars(value).values())
+    if isinstance(value, tuple):
+        return any(_has_big_number(each) for each in value)
+    return isinstance(value, int) and abs(value) > MAX_INT
 
 
 def _told(error: ValidationError) -> str:

@@ -22,8 +22,9 @@ class Limits:
     body_bytes: int = 16 * 2**20
     """Longest request body after decompression; a dialect may have a lower one."""
     header_bytes: int = 16 * 2**10
-    """Longest head of a request, its path included."""
-    path_bytes: int = 4 * 2**10
+    """Longest headers of a request."""
+    path_bytes: int = 32 * 2**10
+    """Longest path with its query."""
     requests_per_s: float = 100.0
     """What a key may ask in the long run; each process counts for itself."""
     burst: int = 200

@@ -102,6 +102,6 @@ def uvicorn_config(
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=max(1, round(stop_s)),
-        h11_max_incomplete_event_size=limits.header_bytes + _SPARE_BYTES,
+        h11_max_incomplete_event_size=limits.header_bytes + limits.path_bytes + _SPARE_BYTES,
         backlog=1024,
     )

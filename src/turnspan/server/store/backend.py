@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Table
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-__all__ = ["Backend", "Indexed", "chunks"]
+from turnspan.server.store.port import UnavailableError
+
+__all__ = ["Backend", "Indexed", "answering", "chunks"]
 
 Result = TypeVar("Result")
 Indexed = tuple[int, str]
@@ -59,6 +64,19 @@ class Backend(Protocol):
     def close(self) -> None:
         """Finish what was begun, and let go of every connection."""
         ...
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Say that the database does not answer in the words of the port.
+
+    Raises:
+        UnavailableError: it does not.
+    """
+    try:
+        yield
+    except (OperationalError, PoolTimeoutError) as error:
+        raise UnavailableError from error
 
 
 def chunks(items: Sequence[Any], size: int = 500) -> Iterator[Sequence[Any]]:

@@ -85,13 +85,14 @@ def condition(tx: Transaction, where: TurnFilter) -> ColumnElement[bool]:
 
 
 def _called(tx: Transaction, tool: str) -> ColumnElement[bool]:
+    calls = steps.alias("calls")  # the statement around may be about steps too
     return (
         select(1)
         .where(
-            steps.c.project == tx.project,
-            steps.c.name == clean(tool),
-            steps.c.kind == "tool",
-            steps.c.turn_seq == turns.c.seq,
+            calls.c.project == tx.project,
+            calls.c.name == clean(tool),
+            calls.c.kind == "tool",
+            calls.c.turn_seq == turns.c.seq,
         )
         .exists()
     )

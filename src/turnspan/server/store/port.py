@@ -37,12 +37,17 @@ __all__ = [
     "ToolUse",
     "TurnFilter",
     "TurnStore",
+    "UnavailableError",
     "Usage",
 ]
 
 Item_co = TypeVar("Item_co", covariant=True)
 JobState = Literal["queued", "running", "done", "failed"]
 Period = Literal["hour", "day", "week", "month"]
+
+
+class UnavailableError(Exception):
+    """The database does not answer, or not in time; it may, a little later."""
 
 
 class ConflictError(Exception):

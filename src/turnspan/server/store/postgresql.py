@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from turnspan.errors import StoreError
-from turnspan.server.store.backend import Indexed, chunks
+from turnspan.server.store.backend import Indexed, answering, chunks
 from turnspan.server.store.migrations import migrate
 
 __all__ = ["PostgreSQL"]
@@ -77,20 +77,21 @@ class PostgreSQL:
 
     def read(self, work: Callable[[Connection], Result]) -> Result:
         """Do ``work`` in a transaction that only reads."""
-        with self._engine.begin() as connection:
+        with answering(), self._engine.begin() as connection:
             return work(connection)
 
     def write(self, work: Callable[[Connection], Result]) -> Result:
         """Do ``work`` in a transaction, again where another one got in its way."""
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                with self._engine.begin() as connection:
-                    return work(connection)
-            except DBAPIError as error:
-                state = getattr(error.orig, "sqlstate", None)
-                if state not in _IN_THE_WAY or attempt == _ATTEMPTS:
-                    raise
-        raise AssertionError("unreachable")
+        with answering():
+            for _ in range(_ATTEMPTS - 1):
+                try:
+                    with self._engine.begin() as connection:
+                        return work(connection)
+                except DBAPIError as error:
+                    if getattr(error.orig, "sqlstate", None) not in _IN_THE_WAY:
+                        raise
+            with self._engine.begin() as connection:
+                return work(connection)
 
     def insert(self, table: Table) -> Any:
         """An INSERT of this database."""

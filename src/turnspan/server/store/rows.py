@@ -28,6 +28,7 @@ __all__ = [
 MAX_SEARCHED_CHARS: Final = 100_000
 """How much of a turn's content the search index holds."""
 MAX_INT: Final = 2**63 - 1
+MAX_ID_CHARS: Final = 200
 MAX_LABEL_CHARS: Final = 200
 
 
@@ -70,22 +71,14 @@ def labels_of(metadata: Mapping[str, Any]) -> dict[str, str] | None:
 
 def unstorable(turn: Turn) -> str | None:
     """Why no row can hold ``turn``; None where one can."""
-    usage = turn.usage
-    numbers = {
-        "started_at": turn.started_at,
-        "ended_at": turn.ended_at,
-        "number": turn.number,
-        "usage.input_tokens": usage.input_tokens if usage else None,
-        "usage.output_tokens": usage.output_tokens if usage else None,
-    }
-    for name, number in numbers.items():
-        if number is not None and not -MAX_INT <= number <= MAX_INT:
-            return f"{name} is beyond 64 bits"
-    for step in turn.steps:
-        if not (-MAX_INT <= step.started_at <= MAX_INT and -MAX_INT <= step.ended_at <= MAX_INT):
-            return f"a time of step {step.id!r} is beyond 64 bits"
-    if not turn.id or len(turn.id) > 200:
-        return "an id has 1 to 200 characters"
+    if not turn.id or len(turn.id) > MAX_ID_CHARS:
+        return f"an id has 1 to {MAX_ID_CHARS} characters"
+    times = (turn.started_at, turn.ended_at, turn.number or 0)
+    used = turn.usage
+    counts = (used.input_tokens or 0, used.output_tokens or 0) if used else ()
+    of_steps = (at for step in turn.steps for at in (step.started_at, step.ended_at))
+    if not all(-MAX_INT <= number <= MAX_INT for number in (*times, *counts, *of_steps)):
+        return "a number is beyond 64 bits"
     return None
 
 

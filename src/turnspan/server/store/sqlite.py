@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert
 
 from turnspan.errors import StoreError
-from turnspan.server.store.backend import Indexed, chunks
+from turnspan.server.store.backend import Indexed, answering, chunks
 from turnspan.server.store.migrations import migrate
 from turnspan.server.store.tables import turns
 
@@ -86,12 +86,13 @@ class Sqlite:
 
     def read(self, work: Callable[[Connection], Result]) -> Result:
         """Do ``work`` on one consistent view of the data."""
-        with self._reader.begin() as connection:
+        with answering(), self._reader.begin() as connection:
             return work(connection)
 
     def write(self, work: Callable[[Connection], Result]) -> Result:
         """Do ``work`` in the writing thread; answers when it is on disk."""
-        return self._thread.do(work)
+        with answering():
+            return self._thread.do(work)
 
     def insert(self, table: Table) -> Any:
         """An INSERT of this database."""

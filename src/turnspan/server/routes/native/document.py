@@ -6,32 +6,34 @@ from typing import Any, Final
 
 from turnspan.schema import Turn
 from turnspan.server.routes.native.params import ProblemDetails
+from turnspan.server.store.rows import MAX_ID_CHARS, MAX_INT
 
 __all__ = ["finish"]
 
 _REF: Final = "#/components/schemas/{model}"
-_INT64: Final = {"minimum": -(2**63) + 1, "maximum": 2**63 - 1}
+_INT64: Final = {"minimum": -MAX_INT, "maximum": MAX_INT}
 
 
 def finish(document: dict[str, Any]) -> None:
     """Add what FastAPI cannot see: the schema of a turn as it is taken, and of problems."""
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     turn = Turn.model_json_schema(ref_template=_REF)
-    schemas |= turn.pop("$defs")
-    schemas["Turn"] = _bounded(turn)
-    schemas["Step"] = _bounded(schemas["Step"])
-    schemas["Usage"] = _bounded(schemas["Usage"])
+    parts = turn.pop("$defs") | {"Turn": turn}
+    for part in parts.values():
+        _bound(part)
+    turn["properties"]["id"] |= {"minLength": 1, "maxLength": MAX_ID_CHARS}
+    turn["properties"]["status"]["enum"].remove("open")
+    schemas |= parts
     schemas["ProblemDetails"] = ProblemDetails.model_json_schema(ref_template=_REF)
 
 
-def _bounded(schema: dict[str, Any]) -> dict[str, Any]:
-    """``schema`` with the bounds that a store has."""
-    fields = schema["properties"]
-    for field in fields.values():
-        for kind in [field, *field.get("anyOf", [])]:
-            if kind.get("type") == "integer":
-                kind.update(_INT64)
-    if "status" in fields and "session_id" in fields:
-        fields["id"].update({"minLength": 1, "maxLength": 200})
-        fields["status"]["enum"] = [each for each in fields["status"]["enum"] if each != "open"]
-    return schema
+def _bound(schema: Any) -> None:
+    """Give every whole number in ``schema`` the bounds that a store has."""
+    if isinstance(schema, dict):
+        if schema.get("type") == "integer":
+            schema |= _INT64
+        for each in schema.values():
+            _bound(each)
+    elif isinstance(schema, list):
+        for each in schema:
+            _bound(each)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -11,7 +10,6 @@ from fastapi import Depends, Query, Request
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
 from turnspan.schema import Status
-from turnspan.server.problem import Problem
 from turnspan.server.store.port import Position, SessionFilter, TurnFilter
 
 __all__ = [
@@ -28,8 +26,8 @@ __all__ = [
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX: Final = 2**63 - 1
+_HALF: Final = 2**63
 _KEY: Final = re.compile(r"metadata\[(.*)\]", re.DOTALL)
-_CURSOR: Final = re.compile(r"(-?\d{1,19})\.(\d{1,19})")
 
 
 class ProblemDetails(BaseModel):
@@ -63,7 +61,8 @@ METADATA: Final[dict[str, Any]] = {
             "schema": {
                 "type": "object",
                 "additionalProperties": {"type": "string", "maxLength": 200},
-                "maxProperties": 16,
+                "maxProperties": 4,
+                "propertyNames": {"maxLength": 100},
             },
         }
     ]
@@ -78,17 +77,20 @@ def instant_ns(value: Any) -> int:
     """
     text = str(value).strip()
     if re.fullmatch(r"\d{1,19}", text):
-        return min(int(text), _MAX)
+        if int(text) > _MAX:
+            raise ValueError("beyond the year 2262")
+        return int(text)
     at = datetime.fromisoformat(text)
     since = (at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH
-    return (since.days * 86_400 + since.seconds) * 10**9 + since.microseconds * 1_000
+    ns = (since.days * 86_400 + since.seconds) * 10**9 + since.microseconds * 1_000
+    return max(-_MAX, min(ns, _MAX))  # whatever the year, the order is the same
 
 
 def cursor_of(position: Position | None) -> str | None:
     """Where a listing goes on, as clients hand it back."""
     if position is None:
         return None
-    return urlsafe_b64encode(f"{position.at}.{position.seq}".encode()).decode().rstrip("=")
+    return f"{position.at + _HALF:016x}{position.seq:016x}"
 
 
 def metadata_of(request: Request) -> dict[str, str]:
@@ -97,32 +99,31 @@ def metadata_of(request: Request) -> dict[str, str]:
     return {found[1]: value for key, value in pairs if (found := _KEY.fullmatch(key))}
 
 
-def _position(cursor: str | None) -> Position | None:
+def _cursor(
+    cursor: Annotated[
+        str | None,
+        Query(description="`next_cursor` of the page before.", pattern="^[0-9a-f]{32}$"),
+    ] = None,
+) -> Position | None:
     if cursor is None:
         return None
-    try:
-        told = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-    except ValueError:
-        told = ""
-    found = _CURSOR.fullmatch(told)
-    if found is None or abs(int(found[1])) > _MAX or int(found[2]) > _MAX:
-        raise Problem(400, "invalid_request", "this cursor is none of ours", param="cursor")
-    return Position(int(found[1]), int(found[2]))
-
-
-def _cursor(
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
-) -> Position | None:
-    return _position(cursor)
+    return Position(int(cursor[:16], 16) - _HALF, min(int(cursor[16:], 16), _MAX))
 
 
 Instant = Annotated[
     int,
     BeforeValidator(instant_ns),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "format": "date-time"},
+                {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
+            ]
+        }
+    ),
 ]
 """A time: ISO 8601, or nanoseconds since the epoch."""
-Text = Annotated[str, Field(max_length=1_000)]
+Text = Annotated[str, Field(max_length=200)]
 
 
 def _turns(  # noqa: PLR0917  # FastAPI calls it by name

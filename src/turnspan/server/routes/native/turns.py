@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Annotated, Any, Final
 
 from fastapi import Body
@@ -37,9 +38,12 @@ class TurnPage(BaseModel):
 
 
 class Judgement(BaseModel):
-    """What somebody thinks of a turn: a word, a number, a sentence, or all."""
+    """What somebody thinks of a turn: a word, a number, a sentence, or all.
 
-    model_config = ConfigDict(strict=True, json_schema_extra={"minProperties": 1})
+    What is left out, or null, is withdrawn.
+    """
+
+    model_config = ConfigDict(strict=True)
 
     rating: str | None = Field(default=None, max_length=200)
     score: float | None = Field(default=None, allow_inf_nan=False)
@@ -98,7 +102,9 @@ def show_turn(store: Reading, turn_id: str) -> Response:
 )
 def export_turns(store: Reading, where: Turns) -> StreamingResponse:
     """All turns that are asked for, oldest first, a line each."""
-    return StreamingResponse(_chunks(store.export(where)), media_type=NDJSON)
+    chunks = _chunks(store.export(where))
+    first = next(chunks, b"")  # what fails at once is still a problem, not a broken answer
+    return StreamingResponse(chain([first], chunks), media_type=NDJSON)
 
 
 @router.get("/v1/turns/{turn_id:segment}/feedback", responses=PROBLEMS)
