@@ -36,7 +36,7 @@ import uvicorn
 
 from turnspan.server import Limits, create_app
 from turnspan.server.access_log import AccessLog
-from turnspan.server.listening import uvicorn_config
+from turnspan.server.listening import listening_socket, uvicorn_config
 from turnspan.server.store import open_store
 from turnspan.server.store.sql import SqlStore
 
@@ -148,7 +148,7 @@ def serve(store_url: str, unconfigured: None) -> Iterator[Callable[..., Api]]:
         limits = limits or Limits(requests_per_s=1e6, burst=1_000_000)
         store = open_store(url, clock=clock)
         app = create_app(store, limits=limits, clock=clock, log=log, known=known)
-        listener = socket.create_server(("127.0.0.1", 0))
+        listener = listening_socket("127.0.0.1", 0)
         port = listener.getsockname()[1]
         server = uvicorn.Server(uvicorn_config(app, host="127.0.0.1", port=port, limits=limits))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

@@ -160,7 +160,7 @@ def _kind(line: bytes, item: Item) -> str | None:
 
 def _read_turn(item: Item, line: bytes) -> None:
     try:
-        turn = Turn.model_validate_json(line, strict=True)
+        turn = _turn(line)
     except ValidationError as error:
         item.refuse(_told(error))
         item.id = _id_of(line)
@@ -173,6 +173,21 @@ def _read_turn(item: Item, line: bytes) -> None:
         item.refuse("a number is beyond 64 bits")
     else:
         item.turn = Incoming(turn, raw)
+
+
+def _turn(line: bytes) -> Turn:
+    """The turn in ``line``, read strictly, except that JSON's `1.0` is a whole number too."""
+    try:
+        return Turn.model_validate_json(line, strict=True)
+    except ValidationError as error:
+        if not all(map(_is_whole, error.errors(include_url=False))):
+            raise
+        return Turn.model_validate_json(line)
+
+
+def _is_whole(error: Any) -> bool:
+    given = error["input"]
+    return error["type"] == "int_type" and isinstance(given, float) and given.is_integer()
 
 
 def _read_feedback(item: Item, line: bytes, now_ns: int) -> None:

@@ -15,7 +15,7 @@ import uvicorn
 from turnspan.errors import ServerError
 from turnspan.server.access_log import AccessLog
 from turnspan.server.app import create_app
-from turnspan.server.listening import uvicorn_config
+from turnspan.server.listening import listening_socket, uvicorn_config
 from turnspan.server.upkeep import Upkeep
 
 if TYPE_CHECKING:
@@ -77,9 +77,8 @@ def is_loopback(host: str) -> bool:
 def _listener(host: str, port: int) -> socket.socket:
     if not 0 <= port <= MAX_PORT:
         raise ServerError(f"there is no port {port}", fix="name another --port, such as 8787")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=1024)
+        return listening_socket(host, port)
     except OSError as error:
         raise ServerError(
             f"{host}:{port} cannot be listened on: {error}", fix="name another --host or --port"
