@@ -26,7 +26,9 @@ __all__ = ["Item", "records", "store_records"]
 
 MAX_RECORDS: Final = 20_000
 _PASSED_OVER: Final = (OPEN, STEP, SEGMENT)
-_BIG: Final = re.compile(rb"9\d{18}|\d{20}")
+# Perhaps a number beyond 64 bits. Three patterns that begin with a letter of their own are
+# searched for in a tenth of the time of one that begins with a class.
+_BIG: Final = tuple(re.compile(at + rb"\s*-?(?:\d{20}|9\d{18})") for at in (b":", b",", rb"\["))
 _RECORD: Final = re.compile(rb'(?<=[{,])\s*"record"\s*:\s*"turn"\s*,?')
 _SPACES: Final = bytes.maketrans(b"\r\n", b"  ")  # between values only: in texts they are escaped
 _ID: Final = re.compile(rb'"id"\s*:\s*"([^"\\]{1,200})"')
@@ -169,7 +171,7 @@ def _read_turn(item: Item, line: bytes) -> None:
     raw = _kept(line)
     if raw is None:
         item.refuse("a number is not finite")
-    elif _BIG.search(raw) and _has_big_number(turn):
+    elif any(big.search(raw) for big in _BIG) and _has_big_number(turn):
         item.refuse("a number is beyond 64 bits")
     else:
         item.turn = Incoming(turn, raw)

@@ -37,6 +37,16 @@ class Backend(Protocol):
         """An INSERT that knows `on_conflict_do_update` and `on_conflict_do_nothing`."""
         ...
 
+    def insert_many(
+        self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]
+    ) -> None:
+        """Insert whole rows, their values in the order of the table's columns.
+
+        They go to the driver as they are: for many rows SQLAlchemy's own way costs more than
+        the database does.
+        """
+        ...
+
     def next_seqs(self, connection: Connection, count: int) -> Sequence[int]:
         """``count`` numbers for turns, ascending, that nobody else is given."""
         ...

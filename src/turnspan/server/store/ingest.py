@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import bindparam, case, delete, func, insert, select, update
+from sqlalchemy import case, delete, func, select
 
 from turnspan.server.store.backend import chunks
 from turnspan.server.store.port import Incoming, Outcome, Position, StoredTurn
@@ -67,7 +67,9 @@ def touch_sessions(tx: Transaction, turns: Iterable[Turn]) -> None:
     for turn in turns:
         if turn.session_id is None:
             continue
-        row = rows.setdefault(clean(turn.session_id), _session_row(tx, turn))
+        row = rows.get(turn.session_id)
+        if row is None:
+            row = rows[turn.session_id] = _session_row(tx, turn)
         row["turn_count"] += 1
         row["first_at"] = row["created_at"] = min(row["first_at"], turn.started_at)
         row["last_at"] = max(row["last_at"], turn.started_at)
@@ -123,21 +125,20 @@ def _insert(tx: Transaction, incoming: Sequence[Incoming]) -> Sequence[int]:
     if not incoming:
         return ()
     seqs = tx.backend.next_seqs(tx.connection, len(incoming))
-    rows = []
-    for seq, each in zip(seqs, incoming, strict=True):
-        rows.append({"seq": seq, **turn_row(each.turn, tx.project, tx.now_ns)})
-    tx.connection.execute(insert(turns), rows)
+    rows = [
+        (seq, *turn_row(each.turn, tx.project, tx.now_ns))
+        for seq, each in zip(seqs, incoming, strict=True)
+    ]
+    tx.backend.insert_many(tx.connection, turns, rows)
     _insert_details(tx, list(zip(seqs, incoming, strict=True)))
     touch_sessions(tx, [each.turn for each in incoming])
     return seqs
 
 
 def _insert_details(tx: Transaction, kept: Sequence[tuple[int, Incoming]]) -> None:
-    raws = [{"seq": seq, "raw": each.raw} for seq, each in kept]
-    tx.connection.execute(insert(details), raws)
+    tx.backend.insert_many(tx.connection, details, [(seq, each.raw) for seq, each in kept])
     found = [row for seq, each in kept for row in step_rows(each.turn, tx.project, seq)]
-    if found:
-        tx.connection.execute(insert(steps), found)
+    tx.backend.insert_many(tx.connection, steps, found)
     tx.backend.index(tx.connection, [(seq, searched_words(each.turn)) for seq, each in kept])
 
 
@@ -150,13 +151,10 @@ def _replace(tx: Transaction, known: dict[str, _Known], later: dict[str, Incomin
     for some in chunks(seqs):
         tx.connection.execute(delete(details).where(details.c.seq.in_(some)))
         tx.connection.execute(delete(steps).where(steps.c.turn_seq.in_(some)))
+        tx.connection.execute(delete(turns).where(turns.c.seq.in_(some)))
     tx.backend.unindex(tx.connection, seqs)
-    changes = []
-    for seq, each in kept:
-        row = turn_row(each.turn, tx.project, tx.now_ns)
-        del row["project"], row["id"], row["session_id"]
-        changes.append({"at": seq, **row})
-    tx.connection.execute(update(turns).where(turns.c.seq == bindparam("at")), changes)
+    rows = [(seq, *turn_row(each.turn, tx.project, tx.now_ns)) for seq, each in kept]
+    tx.backend.insert_many(tx.connection, turns, rows)
     _insert_details(tx, kept)
 
 

@@ -97,6 +97,15 @@ class PostgreSQL:
         """An INSERT of this database."""
         return insert(table)
 
+    def insert_many(
+        self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]
+    ) -> None:
+        """Insert whole rows."""
+        if rows:
+            marks = ", ".join(["%s"] * len(table.columns))
+            statement = f"INSERT INTO {table.name} VALUES ({marks})"  # noqa: S608  # names of ours
+            connection.exec_driver_sql(statement, list(rows))
+
     def next_seqs(self, connection: Connection, count: int) -> Sequence[int]:
         """The next numbers of the sequence."""
         asked = text("SELECT nextval('turns_seq') FROM generate_series(1, :count)")

@@ -82,53 +82,48 @@ def unstorable(turn: Turn) -> str | None:
     return None
 
 
-def turn_row(turn: Turn, project: str, stored_at: int) -> dict[str, Any]:
-    """The row of `turns`, without its `seq`."""
+def turn_row(turn: Turn, project: str, stored_at: int) -> tuple[Any, ...]:
+    """The row of `turns`, after its `seq`."""
     usage = turn.usage
-    return {
-        "project": project,
-        "id": clean(turn.id),
-        "session_id": _clean(turn.session_id),
-        "number": turn.number,
-        "agent": clean(turn.agent.name),
-        "user_id": _clean(turn.user_id),
-        "status": turn.status,
-        "started_at": turn.started_at,
-        "ended_at": turn.ended_at,
-        "latency": bucket_of(turn.ended_at - turn.started_at),
-        "input_tokens": usage.input_tokens if usage else None,
-        "output_tokens": usage.output_tokens if usage else None,
-        "cost_usd": usage.cost_usd if usage else None,
-        "labels": labels_of(turn.metadata) if turn.metadata else None,
-        "stored_at": stored_at,
-    }
+    labels = labels_of(turn.metadata) if turn.metadata else None
+    return (
+        project,
+        clean(turn.id),
+        _clean(turn.session_id),
+        turn.number,
+        clean(turn.agent.name),
+        _clean(turn.user_id),
+        turn.status,
+        turn.started_at,
+        turn.ended_at,
+        bucket_of(turn.ended_at - turn.started_at),
+        usage.input_tokens if usage else None,
+        usage.output_tokens if usage else None,
+        usage.cost_usd if usage else None,
+        None if labels is None else orjson.dumps(labels).decode(),
+        stored_at,
+    )
 
 
-def step_rows(turn: Turn, project: str, seq: int) -> Iterator[dict[str, Any]]:
+def step_rows(turn: Turn, project: str, seq: int) -> Iterator[tuple[Any, ...]]:
     """The rows of `steps`."""
     for position, step in enumerate(turn.steps):
-        yield {
-            "turn_seq": seq,
-            "position": position,
-            "project": project,
-            "kind": step.kind,
-            "name": clean(step.name),
-            "status": step.status,
-            "started_at": step.started_at,
-            "ended_at": step.ended_at,
-        }
+        yield (
+            seq,
+            position,
+            project,
+            step.kind,
+            clean(step.name),
+            step.status,
+            step.started_at,
+            step.ended_at,
+        )
 
 
 def searched_words(turn: Turn) -> str:
     """What the turn is found by: everything that was said, each text once."""
-    kept: list[str] = []
-    left = MAX_SEARCHED_CHARS
-    for text in dict.fromkeys(_texts(turn)):
-        kept.append(text[:left])
-        left -= len(text) + 1
-        if left <= 0:
-            break
-    return clean("\n".join(kept))
+    said = "\n".join(dict.fromkeys(_texts(turn)))
+    return clean(said[:MAX_SEARCHED_CHARS])
 
 
 def _texts(turn: Turn) -> Iterator[str]:
@@ -141,7 +136,7 @@ def _texts(turn: Turn) -> Iterator[str]:
         yield turn.error.message
     for message in turn.messages:
         for part in message.parts:
-            said = part.fields.get("content")
+            said = (part.__pydantic_extra__ or {}).get("content")
             if isinstance(said, str):
                 yield said
     yield from _texts_of_steps(turn.steps)

@@ -98,6 +98,15 @@ class Sqlite:
         """An INSERT of this database."""
         return insert(table)
 
+    def insert_many(
+        self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]
+    ) -> None:
+        """Insert whole rows."""
+        if rows:
+            marks = ", ".join("?" * len(table.columns))
+            statement = f"INSERT INTO {table.name} VALUES ({marks})"  # noqa: S608  # names of ours
+            connection.exec_driver_sql(statement, list(rows))
+
     def next_seqs(self, connection: Connection, count: int) -> Sequence[int]:
         """The numbers after the last: nobody else is writing."""
         last = connection.execute(select(func.max(turns.c.seq))).scalar() or 0
