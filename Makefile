@@ -1,5 +1,6 @@
 # The workshop. Everything happens inside this checkout: needs Python 3.11 or newer, make and git.
 # PYTHON=/path/to/python3 chooses another interpreter than the first that tools/find-python finds.
+# ARGS="-x tests/journal" is handed on to pytest by `make others` and `make lowest`.
 # BENCH=--quick gives `make bench` a short look instead of firm figures.
 
 VENV := .venv
@@ -8,7 +9,6 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard integrations/*/pyproject.toml))
 PLUGIN_TESTS := $(patsubst %,--group %/pyproject.toml:test,$(PLUGINS))
 PROJECTS := pyproject.toml $(wildcard integrations/*/pyproject.toml)
-OTHERS := 3.12 3.13
 BENCHMARKS := overhead imports growth memory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -28,7 +28,8 @@ test: $(VENV)/.workshop lint imports types  ## Check everything: style, floors, 
 
 test-all: test others lowest  ## The same, then the tests on other Pythons and lowest versions
 
-others: $(addprefix test-,$(OTHERS))  ## The tests on each further Python that is found here
+others: $(VENV)/.workshop  ## The tests on each further Python that is found here
+	$(BIN)/nox --session $$($(BIN)/python -c 'import noxfile; print(*noxfile.OTHERS)') -- $(ARGS)
 
 lint: $(VENV)/.workshop  ## Style and formatting
 	$(BIN)/ruff check --quiet
@@ -53,11 +54,11 @@ coverage: $(VENV)/.workshop  ## Which lines and branches the tests reach
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-lowest: .venv-lowest/.workshop  ## The tests with the lowest versions that pyproject.toml allows
-	.venv-lowest/bin/python -m pytest -q tests
+lowest: $(VENV)/.workshop  ## The tests with the lowest versions that pyproject.toml allows
+	$(BIN)/nox --session lowest -- $(ARGS)
 
 clean:  ## Remove what was made; recorded turns stay
-	rm -rf .venv .venv-* dist .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .nox dist .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests tools docs integrations examples benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # --- environments: a stamp is as old as the last install into it ----------------------------
@@ -74,26 +75,4 @@ $(VENV)/.runtime: $(VENV)/.made pyproject.toml integrations/langchain/pyproject.
 $(VENV)/.workshop: $(VENV)/.made $(PROJECTS)
 	@echo "installing turnspan, its plugins and the workshop's tools into $(VENV)"
 	@$(PIP) install --quiet -e '.[otlp,server]' $(addprefix -e ,$(PLUGINS)) --group dev $(PLUGIN_TESTS)
-	@touch $@
-
-.PHONY: $(addprefix test-,$(OTHERS))
-$(addprefix test-,$(OTHERS)): test-%:
-	@if sh tools/find-python $* >/dev/null; then \
-	  $(MAKE) --no-print-directory .venv-$*/.workshop && .venv-$*/bin/python -m pytest -q; \
-	else echo "Python $*: not on this machine, nothing tested on it"; fi
-
-.venv-3.%/.workshop: $(PROJECTS)
-	@sh tools/make-venv .venv-3.$* 3.$*
-	@.venv-3.$*/bin/python -m pip install --quiet -e '.[otlp,server]' $(addprefix -e ,$(PLUGINS)) \
-	  --group test $(PLUGIN_TESTS)
-	@touch $@
-
-# Plugins stay away: what a framework demands of pydantic or httpcore is its own lowest.
-.venv-lowest/.workshop: pyproject.toml
-	@sh tools/make-venv .venv-lowest
-	@.venv-lowest/bin/python -m pip install --quiet uv
-	@UV_SYSTEM_CERTS=true .venv-lowest/bin/uv pip compile --quiet --no-header --resolution lowest-direct --extra otlp --extra server \
-	  --python .venv-lowest/bin/python --output-file .venv-lowest/lowest.txt pyproject.toml
-	@cat .venv-lowest/lowest.txt
-	@.venv-lowest/bin/python -m pip install --quiet -r .venv-lowest/lowest.txt -e . --group test
 	@touch $@

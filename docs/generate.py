@@ -3,8 +3,9 @@
 docs/cli.md             every command, from its own help
 docs/settings.md        every option, from its declaration in `turnspan.settings`
 docs/turn.schema.json   JSON Schema of a turn, from `turnspan.schema.Turn`
+docs/feedback.schema.json   the same of feedback
 
-tests/architecture checks that both are current.
+tests/architecture checks that all are current.
 """
 
 import argparse
@@ -13,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from turnspan.cli import commands, program
-from turnspan.schema import Turn
+from turnspan.schema import Feedback, Turn
+from turnspan.schema.value import Value
 from turnspan.settings import Option, options
 
 DOCS = Path(__file__).parent
@@ -47,7 +49,8 @@ def pages() -> dict[Path, str]:
     return {
         DOCS / "cli.md": commands_page(),
         DOCS / "settings.md": settings_page(),
-        DOCS / "turn.schema.json": schema_page(),
+        DOCS / "turn.schema.json": schema_page(Turn),
+        DOCS / "feedback.schema.json": schema_page(Feedback),
     }
 
 
@@ -62,11 +65,11 @@ def settings_page() -> str:
     return _SETTINGS + "".join(f"{_row(option)}\n" for option in options())
 
 
-def schema_page() -> str:
-    """What a turn must look like to be read by us. Unknown fields are passed over."""
+def schema_page(kind: type[Value]) -> str:
+    """What a ``kind`` must look like to be read by us. Unknown fields are passed over."""
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **_terse(Turn.model_json_schema(mode="validation")),
+        **_terse(kind.model_json_schema(mode="validation")),
     }
     return json.dumps(schema, indent=2, sort_keys=True) + "\n"
 

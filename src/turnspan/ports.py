@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-if TYPE_CHECKING:
-    from turnspan.schema import Turn
+from turnspan.schema.journalled import Journalled, JournalledFeedback, JournalledTurn, journalled
 
 __all__ = [
     "Backlog",
     "Clock",
     "Exporter",
+    "FeedbackExporter",
     "Ids",
+    "Journalled",
+    "JournalledFeedback",
     "JournalledTurn",
     "Observer",
     "OpenSpan",
@@ -27,6 +29,8 @@ __all__ = [
     "SpanSource",
     "TurnLog",
     "Unsent",
+    "journalled",
+    "takes_feedback",
 ]
 
 
@@ -118,36 +122,27 @@ class SpanSource(Protocol):
         """
         ...
 
-
-class JournalledTurn:
-    """An ended turn as the journal holds it."""
-
-    __slots__ = ("_turn", "raw")
-
-    def __init__(self, raw: bytes) -> None:
-        self.raw: bytes = raw  # the `turn` line, newline included
-        self._turn: Turn | None = None
-
     @property
-    def turn(self) -> Turn:
-        """The turn, decoded on first use.
+    def is_live(self) -> bool:
+        """Does the application's own provider make the spans of a turn that begins now?"""
+        ...
 
-        Raises:
-            WireError: the line is JSON, but no turn.
+    def note_feedback(self, feedback: Mapping[str, Any], /) -> str:
+        """Tell the application's OpenTelemetry of ``feedback``, in wire shape, if it is to be told.
+
+        Answers the feedback's `mode`: `live` where that was done, `own` where an exporter may
+        still do it, or `off`. Never raises.
         """
-        if self._turn is None:
-            from turnspan.schema.wire import decode_turn  # here: brings pydantic
+        ...
 
-            self._turn = decode_turn(self.raw)
-        return self._turn
+    def leave_out(self, span: OpenSpan, /, *, keeps_notes: bool) -> None:
+        """Take ``span``, of a turn that is just beginning, out of its trace.
 
-    @property
-    def resource(self) -> Mapping[str, Any]:
-        """The OpenTelemetry resource of the process that recorded it."""
-        return self.turn.resource
-
-    def __repr__(self) -> str:
-        return f"JournalledTurn({self.raw[:80]!r}…)"
+        What other code makes below it, here or in another process, is then not sampled.
+        Without ``keeps_notes`` it is not recording either. A live span is the application's,
+        and stays as it is.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,11 +211,31 @@ class Exporter(Protocol):
         ...
 
 
+class FeedbackExporter(Exporter, Protocol):
+    """An exporter whose batches hold feedback among the turns, for it has ``takes_feedback``.
+
+    Feedback comes after its turn where one process recorded both, and keeps every promise
+    that is made of turns; the destination can key on its id. Other exporters never see any.
+    """
+
+    takes_feedback: bool
+
+    def export(self, batch: Sequence[Journalled], *, timeout_s: float) -> Outcome:
+        """Deliver ``batch`` in order, giving up after ``timeout_s`` seconds."""
+        ...
+
+
+def takes_feedback(exporter: object) -> bool:
+    """Has ``exporter`` said that it is a `FeedbackExporter`?"""
+    return getattr(exporter, "takes_feedback", False) is True
+
+
 @runtime_checkable
 class Observer(Protocol):
     """An exporter that is shown each turn in the caller's thread, the moment it ends.
 
-    It holds the turns in this process only: the journal owes it nothing after a crash.
+    It holds the turns in this process only: the journal owes it nothing after a crash. With
+    ``takes_feedback`` it is shown feedback too.
     """
 
     def observe(self, turn: JournalledTurn, /) -> None:
@@ -240,10 +255,12 @@ class Unsent:
 class Backlog(Protocol):
     """What one exporter has yet to deliver, oldest first. One reader: the exporter's thread.
 
+    Where the exporter takes feedback, feedback counts among the turns.
+
     `wake`, `appended` and `unsent` may be used from any thread.
     """
 
-    def read(self, *, max_turns: int, max_bytes: int) -> Sequence[JournalledTurn]:
+    def read(self, *, max_turns: int, max_bytes: int) -> Sequence[Journalled]:
         """The next turns after what was committed, at least one where there is any.
 
         Reading again without `commit` gives the same turns (and perhaps more).

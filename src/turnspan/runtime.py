@@ -5,7 +5,8 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from turnspan.capture.active import active
@@ -13,25 +14,36 @@ from turnspan.capture.context import current_draft
 from turnspan.capture.options import Options
 from turnspan.capture.policy import Policy
 from turnspan.capture.recorder import Recorder
+from turnspan.capture.sampling import recorder_of
 from turnspan.capture.values import Limits
 from turnspan.clock import SystemClock
 from turnspan.delivery.dead import DeadLetters
 from turnspan.delivery.delivery import Delivery
 from turnspan.delivery.health import FlushReport, Health
 from turnspan.errors import SettingsError
+from turnspan.exporters.observed import ObservedLog
 from turnspan.exporters.registry import build_all
 from turnspan.journal import Directory, Journal, RingLog
 from turnspan.notices import say
-from turnspan.ports import Clock, Exporter, Ids, JournalledTurn, Observer, SpanSource, TurnLog
+from turnspan.ports import Clock, Exporter, Ids, Observer, SpanSource, takes_feedback
 from turnspan.schema import RandomIds
-from turnspan.schema.wire import TURN
 from turnspan.settings import Settings
 from turnspan.telemetry import detect_resource, span_source
 
 if TYPE_CHECKING:
     from turnspan.ports import Backlog
 
-__all__ = ["Runtime", "aflush", "close", "configure", "first_use", "flush", "health"]
+__all__ = [
+    "Maker",
+    "Runtime",
+    "aflush",
+    "close",
+    "configure",
+    "first_use",
+    "flush",
+    "health",
+    "stand_in",
+]
 
 
 class _Unsaid(str):
@@ -47,6 +59,10 @@ _current: Runtime | None = None
 _problem: str | None = None
 
 
+Maker = Callable[[Mapping[str, Any], Sequence["str | Exporter"] | None, Policy | None], "Runtime"]
+"""From options, exporters and policy as `configure` was given them to a runtime."""
+
+
 class Runtime:
     """What one `configure` built: journal or ring, spans, recorder, exporters, delivery."""
 
@@ -59,6 +75,7 @@ class Runtime:
         environ: Mapping[str, str] = os.environ,
         clock: Clock | None = None,
         ids: Ids | None = None,
+        ring: RingLog | None = None,
     ) -> None:
         self.settings = settings
         self.exporters: tuple[Exporter, ...] = tuple(exporters)
@@ -72,7 +89,7 @@ class Runtime:
         self._spans: SpanSource = span_source(settings, environ, ids=self._ids, otlp=otlp)
         names = [exporter.name for exporter in self._carriers]
         self.journal: Journal | None = _journal(settings, self._resource, names, self._clock)
-        self._ring = None if self.journal else RingLog(settings.ring_bytes, exporters=names)
+        self._ring = None if self.journal else ring or RingLog(settings.ring_bytes, exporters=names)
         self._build()
         if self.journal is not None and self._carriers and self.journal.adopt():
             self._start()
@@ -126,6 +143,8 @@ class Runtime:
             recorded=self.recorder.recorded,
             journalled=counts.journalled if counts else 0,
             dropped=dropped,
+            sampled_out=self.recorder.sampled_out,
+            feedback=self.recorder.noted,
         )
 
     def _rest(self) -> None:
@@ -143,16 +162,19 @@ class Runtime:
     def _build(self) -> None:
         log = self.journal.log if self.journal else self._ring
         assert log is not None  # noqa: S101  # one of the two is there
-        backlog: Callable[[str], Backlog] = (self.journal or self._ring).backlog  # type: ignore[union-attr]
+        backlog: Callable[..., Backlog] = (self.journal or self._ring).backlog  # type: ignore[union-attr]
         self.delivery: Delivery = Delivery(
-            [(exporter, backlog(exporter.name)) for exporter in self._carriers],
+            [
+                (exporter, backlog(exporter.name, feedback=takes_feedback(exporter)))
+                for exporter in self._carriers
+            ],
             settings=self.settings,
             clock=self._clock,
             dead=DeadLetters(self.journal.directory.path) if self.journal else None,
             durable=self.journal is not None,
         )
-        self.recorder: Recorder = Recorder(
-            _Tee(log, self._observers) if self._observers else log,
+        self.recorder: Recorder = recorder_of(
+            ObservedLog(log, self._observers) if self._observers else log,
             self._spans,
             self._clock,
             self._ids,
@@ -162,6 +184,8 @@ class Runtime:
                 limits=Limits(max_bytes=self.settings.max_value_bytes, media=self.settings.media),
                 max_turn_bytes=self.settings.max_turn_bytes,
                 orphans=self.settings.orphans == "turn",
+                sample=self.settings.sample,
+                keep_errors=self.settings.keep_errors,
                 baggage=_baggage(self.settings.baggage_keys),
                 on_first=self._start,
             ),
@@ -203,10 +227,30 @@ def configure(
         raise SettingsError(
             f"policy={policy!r} is not a Policy", fix="write policy=turnspan.Policy(content=False)"
         )
-    read = Settings.read(os.environ, given)
-    targets = read.exporters if exporters is None else exporters
-    built = build_all(targets, settings=read)
-    return _install(Runtime(read, built, policy=policy))
+    return _install(_make(given, exporters, policy))
+
+
+@contextmanager
+def stand_in(make: Maker) -> Iterator[None]:
+    """Let `configure` get its runtimes from ``make`` for a while, and begin unconfigured.
+
+    The runtime that was in force is neither closed nor asked meanwhile, and comes back
+    afterwards; the last one that ``make`` made is closed then.
+    """
+    global _make, _current, _problem  # there is one runtime a process
+    with _lock:
+        before = _make, _current, _problem
+        recorder = active.swap((None, True))
+        _make, _current, _problem = make, None, None
+    try:
+        yield
+    finally:
+        with _lock:
+            made = _current
+            _make, _current, _problem = before
+            active.swap(recorder)
+        if made is not None:
+            made.close(0.0)
 
 
 def first_use() -> None:
@@ -248,6 +292,17 @@ def close(timeout_s: float = 5.0) -> FlushReport:
 def health() -> Health:
     """How recording and delivery are doing; why recording is off, where it is."""
     return _current.health() if _current else Health(problem=_problem)
+
+
+def _from_environment(
+    given: Mapping[str, Any], exporters: Sequence[str | Exporter] | None, policy: Policy | None
+) -> Runtime:
+    read = Settings.read(os.environ, given)
+    targets = read.exporters if exporters is None else exporters
+    return Runtime(read, build_all(targets, settings=read), policy=policy)
+
+
+_make: Maker = _from_environment
 
 
 def _install(runtime: Runtime) -> Runtime:
@@ -313,26 +368,6 @@ def _baggage(keys: Sequence[str]) -> Callable[[], Mapping[str, str]] | None:
         return {key: str(there[key]) for key in keys if key in there}
 
     return read
-
-
-class _Tee:
-    """A log that also shows each ended turn to the exporters in this process."""
-
-    def __init__(self, log: TurnLog, observers: Sequence[Observer]) -> None:
-        self._log = log
-        self._observers = tuple(observers)
-        self.next_number = log.next_number
-
-    def append(self, line: bytes, /) -> None:
-        """Keep ``line``, and show it where it is a turn."""
-        self._log.append(line)
-        if line.startswith(TURN):
-            turn = JournalledTurn(line)
-            for observer in self._observers:
-                try:
-                    observer.observe(turn)
-                except Exception as exc:  # noqa: BLE001  # a border: foreign exporters
-                    say("observer", "an exporter in this process failed: %s", exc, error=exc)
 
 
 def _close_at_exit() -> None:

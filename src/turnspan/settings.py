@@ -30,6 +30,7 @@ class Option:
     one_of: tuple[str, ...] = ()
     secret: bool = False
     path: bool = False
+    share: bool = False
 
 
 def _option(
@@ -84,6 +85,18 @@ class Settings:
         "a turn of its own.",
         env="TURNSPAN_ORPHANS",
         one_of=("skip", "turn"),
+    )
+    sample: float = _option(
+        1.0,
+        "The share of sessions that is recorded, from 0 to 1. A session is recorded whole or not "
+        "at all, by a hash of its id, in every process alike; a turn without one by its own id.",
+        env="TURNSPAN_SAMPLE",
+        share=True,
+    )
+    keep_errors: bool = _option(
+        False,
+        "Record turns that end in `error`, though `sample` leaves them out.",
+        env="TURNSPAN_KEEP_ERRORS",
     )
     baggage_keys: tuple[str, ...] = _option(
         (), "W3C baggage entries copied onto a turn's metadata.", env="TURNSPAN_BAGGAGE_KEYS"
@@ -213,6 +226,8 @@ def _checked(option: Option, value: Any) -> Any:
         raise ValueError
     if option.unit and value <= 0:
         raise ValueError
+    if option.share and not 0 <= value <= 1:
+        raise ValueError
     return _usable_path(value) if option.path else value
 
 
@@ -230,6 +245,8 @@ def _wanted(option: Option) -> str:
         return "one of " + ", ".join(option.one_of)
     if option.path:
         return "a path"
+    if option.share:
+        return "a number from 0 to 1"
     words = {
         "bool": "true or false",
         "int": "a whole number above 0",

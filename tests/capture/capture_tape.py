@@ -2,52 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from turnspan.capture.options import Options
-from turnspan.capture.recorder import Recorder
+from turnspan.capture.sampling import recorder_of
 from turnspan.schema import Turn
 from turnspan.schema.wire import TURN, decode_record, decode_turn
+from turnspan.testing.repeatable import TICK_NS, CountedIds, TickingClock
+from turnspan.testing.turns import START_NS
 
-START_NS = 1_700_000_000_000_000_000
-TICK_NS = 1_000_000
-
-
-class TickingClock:
-    """Each look at the monotonic clock is a millisecond later than the one before."""
-
-    def __init__(self) -> None:
-        self.elapsed_ns = 0
-
-    def now_ns(self) -> int:
-        return START_NS + self.elapsed_ns
-
-    def monotonic_ns(self) -> int:
-        self.elapsed_ns += TICK_NS
-        return self.elapsed_ns
-
-    def advance(self, seconds: float) -> None:
-        self.elapsed_ns += int(seconds * 1e9)
-
-
-class CountedIds:
-    """1, 2, 3, …"""
-
-    def __init__(self) -> None:
-        self._turns, self._traces, self._spans = (itertools.count(1) for _ in range(3))
-
-    def turn_id(self) -> str:
-        return f"turn_{next(self._turns):012d}"
-
-    def trace_id(self) -> int:
-        return next(self._traces)
-
-    def span_id(self) -> int:
-        return next(self._spans)
+__all__ = ["START_NS", "TICK_NS", "CountedIds", "Log", "Span", "Spans", "Tape"]
 
 
 @dataclass
@@ -64,9 +31,12 @@ class Span:
 class Spans:
     """Hands out identities and remembers which are open."""
 
+    is_live = False
+
     def __init__(self, ids: CountedIds) -> None:
         self._ids = ids
         self.open: list[Span] = []
+        self.left_out: list[bool] = []
 
     def start(self, kind, name, started_ns, parent, session_id, user_id, agent, activate, /):
         trace_id = parent.trace_id if parent else self._ids.trace_id()
@@ -77,6 +47,13 @@ class Spans:
     def end(self, span: Span, fields: Mapping[str, Any], /) -> None:
         assert fields["ended_at"]
         self.open.remove(span)
+
+    def note_feedback(self, feedback: Mapping[str, Any], /) -> str:
+        return "own"
+
+    def leave_out(self, span: Span, /, *, keeps_notes: bool) -> None:
+        assert span in self.open
+        self.left_out.append(keeps_notes)
 
 
 class Log:
@@ -106,7 +83,7 @@ class Tape:
         ids = CountedIds()
         self.log = log or Log()
         self.spans = spans or Spans(ids)
-        self.recorder = Recorder(
+        self.recorder = recorder_of(
             self.log,
             self.spans,
             self.clock,

@@ -18,8 +18,8 @@ from turnspan.cli import main
 from turnspan.clock import SystemClock
 from turnspan.delivery.dead import DeadLetters
 from turnspan.journal import Directory, Journal
-from turnspan.ports import JournalledTurn
-from turnspan.schema import Turn, encode_turn
+from turnspan.ports import journalled
+from turnspan.schema import Feedback, Turn, encode_feedback, encode_turn
 from turnspan.settings import Settings
 
 
@@ -98,7 +98,12 @@ def ran(program) -> Callable[..., Said]:
 def record(tmp_path) -> Callable[..., Directory]:
     """Writes turns to the journal in `.turnspan`, as a process that has ended since."""
 
-    def record(turns: Sequence[Turn], *, exporters: Sequence[str] = ()) -> Directory:
+    def record(
+        turns: Sequence[Turn],
+        *,
+        feedback: Sequence[Feedback] = (),
+        exporters: Sequence[str] = (),
+    ) -> Directory:
         directory = Directory(tmp_path / ".turnspan")
         journal = Journal.open(
             directory,
@@ -110,6 +115,8 @@ def record(tmp_path) -> Callable[..., Directory]:
         )
         for turn in turns:
             journal.log.append(encode_turn(turn))
+        for each in feedback:
+            journal.log.append(encode_feedback(each))
         journal.close()
         return directory
 
@@ -118,14 +125,14 @@ def record(tmp_path) -> Callable[..., Directory]:
 
 @pytest.fixture
 def bury(tmp_path) -> Callable[..., DeadLetters]:
-    """Puts turns among the dead letters of an exporter."""
+    """Puts turns and feedback among the dead letters of an exporter."""
 
-    def bury(exporter: str, *turns: Turn) -> DeadLetters:
+    def bury(exporter: str, *refused: Turn | Feedback) -> DeadLetters:
         Directory(tmp_path / ".turnspan").prepare()
         letters = DeadLetters(tmp_path / ".turnspan", owner="tests")
-        for at, turn in enumerate(turns, 1):
-            raw = JournalledTurn(encode_turn(turn))
-            letters.append(exporter, raw, reason=f"reason {at}", at=at)
+        for at, each in enumerate(refused, 1):
+            line = encode_turn(each) if isinstance(each, Turn) else encode_feedback(each)
+            letters.append(exporter, journalled(line), reason=f"reason {at}", at=at)
         return letters
 
     return bury

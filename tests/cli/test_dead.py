@@ -28,7 +28,7 @@ def test_none_are_said_to_be_none(call, bury):
     bury("http://127.0.0.1:9")
     said = call("dead")
 
-    assert (said.status, said.out, said.err) == (0, "", "no turn was refused\n")
+    assert (said.status, said.out, said.err) == (0, "", "nothing was refused\n")
 
 
 @pytest.mark.parametrize("what", ["retry", "drop"])
@@ -103,6 +103,6 @@ def test_dropping_counts_what_went(call, bury):
     rest = call("dead", "drop", "--all")
 
     assert one.json == {"dropped": 1}
-    assert others.out == "0 turns dropped\n"
-    assert rest.out == "3 turns dropped\n"
+    assert others.out == "0 dead letters dropped\n"
+    assert rest.out == "3 dead letters dropped\n"
     assert letters.list() == ()

@@ -37,6 +37,19 @@ def test_an_empty_folder_is_well(call, found):
     assert os.listdir() == []
 
 
+def test_sampling_is_told(call, monkeypatch):
+    """Who looks for a turn that was left out finds why."""
+    unsaid = call("doctor").out
+    monkeypatch.setenv("TURNSPAN_SAMPLE", "0.1")
+    plain = call("doctor").out
+    monkeypatch.setenv("TURNSPAN_KEEP_ERRORS", "yes")
+    keeping = " ".join(call("doctor").out.split())
+
+    assert "of all sessions" not in unsaid
+    assert "0.1 of all sessions is recorded" in plain
+    assert "recorded, and of the others the turns that end in an error" in keeping
+
+
 def test_each_setting_says_where_it_comes_from(call, monkeypatch, tmp_path):
     """Argument over environment over default; secrets are hidden, in URLs too."""
     monkeypatch.setenv("TURNSPAN_DIR", "elsewhere")
@@ -190,7 +203,7 @@ def test_corrupt_lines_and_dead_letters_are_counted(found, record, bury):
     assert status == 0
     assert [(check, state, said) for check, state, said, _ in findings] == [
         ("journal", "warning", "1 line cannot be read and are skipped"),
-        ("dead letters", "warning", "1 turn refused by a destination"),
+        ("dead letters", "warning", "1 dead letter, refused by a destination"),
     ]
 
 

@@ -146,6 +146,42 @@ def test_several_flushes_at_once_all_come_back(deliver, backlog, exporter, line)
     assert [bool(report) for report in reports] == [True] * 8
 
 
+def test_a_flush_that_comes_amid_a_commit_waits_for_every_turn(
+    deliver, new_backlog, exporter, line, ids, eventually
+):
+    """The turn that is being committed just then is not counted for one that still waits."""
+    committing, goes_on, may_arrive = threading.Event(), threading.Event(), threading.Event()
+
+    class Slow(new_backlog):
+        def commit(self, turns):
+            super().commit(turns)
+            committing.set()
+            assert goes_on.wait(10)
+
+    def answer(arriving):
+        assert arriving == ids(0) or may_arrive.wait(10)
+        return Outcome()
+
+    taking, backlog = exporter(answer), Slow()
+    backlog.add(line(0), line(1))
+    delivery = deliver((taking, backlog), batch_turns=1)
+    assert committing.wait(10)
+    reports = []
+    flush = threading.Thread(target=lambda: reports.append(delivery.flush(10.0)))
+    flush.start()
+    time.sleep(0.1)  # it has looked at what waits, or waits to look
+    goes_on.set()
+    eventually(lambda: len(taking.calls) == 2)
+    time.sleep(0.1)
+    early = list(reports)
+    may_arrive.set()
+    flush.join()
+
+    assert early == []
+    assert reports == [FlushReport(delivered=1)]
+    assert taking.delivered == ids(0, 1)
+
+
 def test_a_silent_destination_delays_no_other(
     deliver, backlog, new_backlog, exporter, silent, line, eventually
 ):

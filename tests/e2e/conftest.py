@@ -151,3 +151,21 @@ def drain(tmp_path: Path) -> Callable[..., dict[str, Any]]:
         return said
 
     return drain
+
+
+@pytest.fixture
+def dead(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
+    """Runs `turnspan dead …` on the test's journal; answers the objects it prints."""
+
+    def dead(*args: str) -> list[dict[str, Any]]:
+        command = [sys.executable, "-W", "error", "-m", "turnspan", "dead", *args]
+        done = subprocess.run(
+            [*command, "--dir", tmp_path / "journal", "--json"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    return dead

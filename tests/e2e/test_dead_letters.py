@@ -1,31 +1,7 @@
 """A turn its destination refuses is put aside, can be looked at, and sent again."""
 
-import json
-import subprocess
-import sys
-
-import pytest
-
 import turnspan
 from turnspan.delivery.health import FlushReport
-
-
-@pytest.fixture
-def dead(tmp_path):
-    """Runs `turnspan dead …` on the test's journal; answers the objects it prints."""
-
-    def dead(*args):
-        command = [sys.executable, "-W", "error", "-m", "turnspan", "dead", *args]
-        done = subprocess.run(
-            [*command, "--dir", tmp_path / "journal", "--json"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"{done.stdout}{done.stderr}"
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
-    return dead
 
 
 def test_what_a_runtime_put_aside_the_command_line_finds_and_retries(turns_api, dead):

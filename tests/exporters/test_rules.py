@@ -13,7 +13,7 @@ import pytest
 
 from turnspan.exporters.console import ConsoleExporter
 from turnspan.exporters.file import FileExporter
-from turnspan.exporters.identity import turn_id
+from turnspan.exporters.identity import record_id, turn_id
 from turnspan.exporters.memory import MemoryExporter
 from turnspan.exporters.registry import build
 from turnspan.settings import Settings
@@ -35,16 +35,20 @@ def fault_server():
 
 @dataclass
 class SpanServer:
-    """An OTLP backend: keeps the turn ids of root spans, a span once, as backends do."""
+    """An OTLP backend: keeps the turn ids of root spans, a span once, and feedback once."""
 
     spans: dict = field(default_factory=dict)
+    feedback_ids: list = field(default_factory=list)
 
     def __enter__(self):
+        from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+            ExportLogsServiceRequest,
+        )
         from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
             ExportTraceServiceRequest,
         )
 
-        spans = self.spans
+        spans, feedback_ids = self.spans, self.feedback_ids
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -54,6 +58,9 @@ class SpanServer:
 
             def do_POST(self):
                 body = gzip.decompress(self.rfile.read(int(self.headers["content-length"])))
+                if self.path.endswith("/v1/logs"):
+                    self.keep_feedback(ExportLogsServiceRequest.FromString(body))
+                    body = b""
                 request = ExportTraceServiceRequest.FromString(body)
                 for resource in request.resource_spans:
                     for scope in resource.scope_spans:
@@ -62,6 +69,13 @@ class SpanServer:
                 self.send_response(200)
                 self.send_header("content-length", "0")
                 self.end_headers()
+
+            def keep_feedback(self, request):
+                for resource in request.resource_logs:
+                    for record in resource.scope_logs[0].log_records:
+                        told = {pair.key: pair.value.string_value for pair in record.attributes}
+                        if told["turnspan.feedback.id"] not in feedback_ids:
+                            feedback_ids.append(told["turnspan.feedback.id"])
 
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
@@ -98,7 +112,10 @@ def test_the_memory_exporter_keeps(rule):
     def arrived():
         return list(dict.fromkeys(turn.id for memory in made for turn in memory.turns))
 
-    rule(ExporterMaker(make, arrived=arrived))
+    def feedback_arrived():
+        return list(dict.fromkeys(each.id for memory in made for each in memory.feedback))
+
+    rule(ExporterMaker(make, arrived=arrived, feedback_arrived=feedback_arrived))
 
 
 @every_rule
@@ -113,12 +130,20 @@ def test_the_file_exporter_keeps(rule, tmp_path, rotate_bytes):
     """A file, rotated or not."""
     path = tmp_path / "turns.jsonl"
 
-    def arrived():
+    def lines():
         paths = [*sorted(tmp_path.glob("turns.jsonl.*")), path]
-        there = b"".join(each.read_bytes() for each in paths if each.exists())
-        return [turn_id(line) for line in there.splitlines()]
+        return b"".join(each.read_bytes() for each in paths if each.exists()).splitlines()
 
-    rule(ExporterMaker(lambda: FileExporter(path, rotate_bytes=rotate_bytes), arrived=arrived))
+    def arrived():
+        return [found for line in lines() if (found := turn_id(line))]
+
+    def feedback_arrived():
+        return [record_id(line) for line in lines() if not turn_id(line)]
+
+    def make():
+        return FileExporter(path, rotate_bytes=rotate_bytes)
+
+    rule(ExporterMaker(make, arrived=arrived, feedback_arrived=feedback_arrived))
 
 
 @every_rule
@@ -128,7 +153,8 @@ def test_the_http_exporter_keeps(rule):
     with fault_server() as server:
         make = ExporterMaker(
             lambda: build(server.url, settings=SETTINGS),
-            arrived=lambda: server.ids,
+            arrived=lambda: [each for each in server.ids if each.startswith("turn")],
+            feedback_arrived=lambda: [each for each in server.ids if each.startswith("feed")],
             secrets=["s3cret-key"],
         )
 
@@ -143,6 +169,7 @@ def test_the_otlp_exporter_keeps(rule):
         make = ExporterMaker(
             lambda: build(f"otlp+http://s3cret-key@{server.address}", settings=Settings()),
             arrived=lambda: server.turn_ids,
+            feedback_arrived=lambda: server.feedback_ids,
             secrets=["s3cret-key"],
         )
 

@@ -26,7 +26,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-ID = re.compile(rb'^\{"record":"turn","id":"([^"]+)"')
+ID = re.compile(rb'^\{"record":"(?:turn|feedback)","id":"([^"]+)"')
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class Request:
     ids: tuple[str, ...]
     connection: int
     at_s: float
+    body: bytes = b""
 
 
 @dataclass
@@ -176,7 +177,9 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         state = self.server.state
         with state.lock:
-            state.requests.append(Request(self.path, headers, ids, self.number, time.monotonic()))
+            state.requests.append(
+                Request(self.path, headers, ids, self.number, time.monotonic(), body)
+            )
             mode = self._mode(state)
         getattr(self, f"_{mode.name}")(mode, dict(zip(ids, lines, strict=True)), len(body))
 

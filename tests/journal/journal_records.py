@@ -13,7 +13,7 @@ from turnspan.settings import Settings
 EXPORTER = "https://turns.example/v1"
 __all__ = [
     "EXPORTER", "Directory", "Journal", "Settings", "SteadyClock", "deliver", "eventually",
-    "number_of", "open_line", "os", "signal", "step_line", "turn_line",
+    "feedback_line", "number_of", "open_line", "os", "signal", "step_line", "turn_line",
 ]  # fmt: skip
 
 
@@ -42,6 +42,15 @@ def turn_line(number: int, *, session: str | None = None, size: int = 0, **more:
         "trace": {"trace_id": "0" * 32, "span_id": "1" * 16},
     }
     return orjson.dumps(record | more) + b"\n"
+
+
+def feedback_line(number: int, *, on: int = 1, session: str | None = None) -> bytes:
+    """A `feedback` line whose id and time tell its number, on turn ``on``."""
+    record: dict[str, object] = {"record": "feedback", "id": f"feedback_{number:012d}"}
+    record |= {"at": number, "turn_id": f"turn_{on:012d}", "rating": "good"}
+    if session is not None:
+        record["session_id"] = session
+    return orjson.dumps(record | {"mode": "own", "schema_version": 1}) + b"\n"
 
 
 def open_line(number: int, *, session: str | None = None) -> bytes:

@@ -23,8 +23,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 
 from turnspan import __version__
 from turnspan.telemetry.attributes import step_facts, turn_facts, with_notes
+from turnspan.telemetry.by_resource import rejected
 from turnspan.telemetry.limits import SpanLimits
-from turnspan.telemetry.otlp import RequestWriter, rejected_spans
+from turnspan.telemetry.otlp import RequestWriter
 
 SCHEMA_URL = "https://opentelemetry.io/schemas/gen-ai-dev/1.42.0-dev"
 
@@ -341,6 +342,6 @@ def test_a_partial_success_is_read_from_the_answer():
     partial = ExportTracePartialSuccess(rejected_spans=300, error_message="too öld")
     body = ExportTraceServiceResponse(partial_success=partial).SerializeToString()
 
-    assert rejected_spans(body) == (300, "too öld")
+    assert rejected(body) == (300, "too öld")
     for other in (b"", b"<html>nothing</html>", b"\x0a\xff", b"\xff" * 20, b"\x0a\x02\x0d\x00"):
-        assert rejected_spans(other) == (0, "")
+        assert rejected(other) == (0, "")

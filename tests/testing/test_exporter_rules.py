@@ -5,7 +5,7 @@ import time
 import pytest
 
 from turnspan.exporters.memory import MemoryExporter
-from turnspan.ports import Outcome
+from turnspan.ports import JournalledFeedback, JournalledTurn, Outcome
 from turnspan.testing import exporter_rules as module
 from turnspan.testing.exporter_rules import ExporterMaker, exporter_rules
 
@@ -17,11 +17,16 @@ class Destination:
 
     def __init__(self, *, keys_on_ids=True):
         self.ids = []
+        self.feedback_ids = []
         self.keys_on_ids = keys_on_ids
 
     def take(self, turn):
         if not (self.keys_on_ids and turn.turn.id in self.ids):
             self.ids.append(turn.turn.id)
+
+    def take_feedback(self, feedback):
+        if not (self.keys_on_ids and feedback.feedback.id in self.feedback_ids):
+            self.feedback_ids.append(feedback.feedback.id)
 
 
 class Good:
@@ -48,6 +53,48 @@ class Good:
 
     def close(self, *, timeout_s):
         self.closed = True
+
+
+class TakesFeedback(Good):
+    """As good, with feedback among the turns."""
+
+    takes_feedback = True
+
+    def export(self, batch, *, timeout_s):
+        if self.closed:
+            return Outcome.all_unsent(len(batch), "closed")
+        refused = {}
+        for index, each in enumerate(batch):
+            is_feedback = isinstance(each, JournalledFeedback)
+            take = self.destination.take_feedback if is_feedback else self.destination.take
+            try:
+                take(each)
+            except Exception as exc:
+                refused[index] = str(exc)
+        return Outcome(refused=refused)
+
+
+class MistakesFeedbackForTurns(Good):
+    takes_feedback = True
+
+
+class ForgetsFeedback(TakesFeedback):
+    def export(self, batch, *, timeout_s):
+        turns = [each for each in batch if isinstance(each, JournalledTurn)]
+        outcome = super().export(turns, timeout_s=timeout_s)
+        return Outcome.all_unsent(len(batch), "closed") if self.closed else outcome
+
+
+class OffersBadFeedbackForEver(TakesFeedback):
+    def export(self, batch, *, timeout_s):
+        outcome = super().export(batch, timeout_s=timeout_s)
+        causes = outcome.cause or "; ".join(outcome.refused.values())
+        return Outcome(unsent=frozenset([*outcome.refused, *outcome.unsent]), cause=causes)
+
+
+class TakesFeedbackAfterClose(TakesFeedback):
+    def close(self, *, timeout_s):
+        pass
 
 
 class Nameless:
@@ -208,6 +255,10 @@ BROKEN = [
     (Raises, "survives_an_undecodable_line", "export raised WireError"),
     (OffersBadLinesForEver, "survives_an_undecodable_line", "would be sent again and again"),
     (RefusesTheNeighbours, "survives_an_undecodable_line", "good turns beside"),
+    (MistakesFeedbackForTurns, "keeps_feedback_like_turns", "of 3 turns"),
+    (ForgetsFeedback, "keeps_feedback_like_turns", "again and again, there []"),
+    (OffersBadFeedbackForEver, "keeps_feedback_like_turns", "would be sent again and again"),
+    (TakesFeedbackAfterClose, "keeps_feedback_like_turns", "closed, and yet it took feedback"),
     (DrawsItsName, "has_a_stable_name_without_credentials", "the next 'good-"),
     (HasNoName, "has_a_stable_name_without_credentials", "the name is ''"),
     (TellsItsKeyInItsName, "has_a_stable_name_without_credentials", "a secret of 10 characters"),
@@ -226,6 +277,7 @@ def maker(kind, destination):
     return ExporterMaker(
         lambda: kind(destination) if issubclass(kind, Good) else kind(),
         arrived=lambda: destination.ids,
+        feedback_arrived=lambda: destination.feedback_ids,
         secrets=[SECRET],
     )
 
@@ -238,8 +290,9 @@ def little_grace(monkeypatch):
 
 @pytest.mark.parametrize("rule", exporter_rules(), ids=lambda rule: rule.__name__)
 def test_a_good_exporter_passes(rule):
-    """No rule asks for more than the port promises."""
+    """No rule asks for more than the ports promise."""
     rule(maker(Good, Destination()))
+    rule(maker(TakesFeedback, Destination()))
 
 
 @pytest.mark.parametrize("rule", exporter_rules(), ids=lambda rule: rule.__name__)

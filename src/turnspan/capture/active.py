@@ -54,6 +54,12 @@ class Active:
         self.recorder = recorder
         self._decided = True
 
+    def swap(self, state: tuple[Recorder | None, bool]) -> tuple[Recorder | None, bool]:
+        """Put a recorder in force, and whether that is decided; what was, to be put back."""
+        before = self.recorder, self._decided
+        self.recorder, self._decided = state
+        return before
+
     def start_over(self) -> None:
         """In a forked child: the thread that was configuring is not there any more."""
         self._lock = threading.RLock()

@@ -69,9 +69,11 @@ def _opened(recorder: Recorder, agent: str, value: object) -> Draft | None:
     try:
         if parent is None or parent.turn.ended:
             draft = recorder.open_turn({"name": agent})
+        elif parent.turn.left_out:
+            return None
         else:
             draft = recorder.open_step(parent, "agent", agent, {"agent": {"name": agent}})
-        if value is not None:
+        if value is not None and not draft.left_out:
             set_input(recorder, draft, value)
         if isinstance(draft, TurnDraft):
             recorder.announce(draft)

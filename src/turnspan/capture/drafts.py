@@ -7,7 +7,7 @@ left to assemble. A draft belongs to the thread or task that records it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import Token
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,7 @@ class Draft:
 
     # Defaults live on the class: a store for each would cost the caller half a microsecond.
     ended: bool = False
+    left_out: bool = False  # by sampling: nothing is recorded, here and inside
     token: Token[Draft | None] | None = None
 
     turn: TurnDraft
@@ -107,6 +108,7 @@ class TurnDraft(Draft):
     usage: Fields | None = None  # summed over the model steps
     steps_journalled: int = 0
     messages_journalled: int = 0
+    withheld: bool = False  # by sampling: recorded, and written only if it is to be kept
     has_more: bool = False  # something beside steps stands on the draft and not yet in its fields
     read_state: Callable[[], Any] | None = None
     cuts: list[Fields] | None = None
@@ -129,6 +131,18 @@ class TurnDraft(Draft):
         if size_bytes is not None:
             note["size_bytes"] = size_bytes
         self.cuts.append(note)
+
+    def new_step_records(self) -> Iterator[Fields]:
+        """The records of what it has done since this was last asked."""
+        messages = self.conversation.messages if self.conversation is not None else []
+        for fields in self.steps[self.steps_journalled :]:
+            record: Fields = {"record": "step", "turn_id": self.id}
+            if len(messages) > self.messages_journalled:
+                record["messages_from"] = self.messages_journalled
+                record["messages"] = messages[self.messages_journalled :]
+                self.messages_journalled = len(messages)
+            self.steps_journalled += 1
+            yield {**record, "step": fields}
 
     def add_usage(self, usage: Mapping[str, Any]) -> None:
         """Count what a model step used towards the turn."""

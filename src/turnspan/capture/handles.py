@@ -26,7 +26,7 @@ class OpenStep:
     __slots__ = ("_draft",)
 
     def __init__(self, draft: Draft | None = None) -> None:
-        self._draft = draft
+        self._draft = None if draft is None or draft.turn.left_out else draft
 
     def __bool__(self) -> bool:
         return self._draft is not None and not self._draft.ended

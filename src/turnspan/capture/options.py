@@ -22,6 +22,10 @@ class Options:
     max_turn_bytes: int = 8 * 2**20
     orphans: bool = False
     """Whether a tool, model or step outside a turn opens one."""
+    sample: float = 1.0
+    """The share of sessions that is recorded."""
+    keep_errors: bool = False
+    """Whether turns that end in an error are recorded though sampling leaves them out."""
     baggage: Callable[[], Mapping[str, str]] | None = None
     """Reads what of the W3C baggage goes onto a turn's metadata."""
     on_first: Callable[[], None] | None = None

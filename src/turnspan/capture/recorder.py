@@ -47,6 +47,7 @@ class Recorder:
             log.append if options.on_first is None else self._append_first
         )
         self._baggage = options.baggage
+        self._spans = spans
         self._start_span = spans.start
         self._end_span = spans.end
         self._now_ns = clock.now_ns
@@ -64,6 +65,8 @@ class Recorder:
         self.lost: int = 0
         self.failures: int = 0
         self.late_steps: int = 0
+        self.sampled_out: int = 0
+        self.noted: int = 0
 
     def enter(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Draft | None:
         """Open what a call of ``call`` is: a turn, a step, or nothing. Never raises."""
@@ -300,11 +303,15 @@ class Recorder:
         """``value`` as JSON that can be put on the wire as it is."""
         return orjson.Fragment(to_json(value, self.limits).text)
 
-    def note(self, turn_id: str, said: Mapping[str, Any]) -> None:
-        """Journal feedback on a turn. Never raises."""
+    def note(self, said: Fields) -> None:
+        """Journal feedback. Never raises."""
         try:
-            line = {"record": "feedback", "turn_id": turn_id, "at": self._now_ns(), **said}
-            self._append(line_of(line))
+            drawn = self._turn_id().replace("turn", "feedback", 1)
+            fields: Fields = {"record": "feedback", "id": drawn, "at": self._now_ns(), **said}
+            fields["mode"] = self._spans.note_feedback(fields)
+            fields |= {"resource": self._resource, "schema_version": SCHEMA_VERSION}
+            self._append(line_of(fields))
+            self.noted += 1
         except Exception as exc:  # noqa: BLE001  # border: nothing of ours reaches the caller
             self.failed("feedback was lost", exc)
 
@@ -358,15 +365,8 @@ class Recorder:
 
     def _journal_steps(self, turn: TurnDraft) -> None:
         """Write what a long turn has done so far, should it be cut off."""
-        messages = turn.conversation.messages if turn.conversation is not None else []
-        for fields in turn.steps[turn.steps_journalled :]:
-            record: Fields = {"record": "step", "turn_id": turn.id}
-            if len(messages) > turn.messages_journalled:
-                record["messages_from"] = turn.messages_journalled
-                record["messages"] = messages[turn.messages_journalled :]
-                turn.messages_journalled = len(messages)
-            self._append(line_of({**record, "step": fields}))
-        turn.steps_journalled = len(turn.steps)
+        for record in turn.new_step_records():
+            self._append(line_of(record))
 
     def _close_turn(self, turn: TurnDraft, fields: Fields) -> None:
         if turn.steps:

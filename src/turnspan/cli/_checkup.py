@@ -70,6 +70,8 @@ class Checkup:
             yield Finding(
                 "recording", WARNING, "switched off by TURNSPAN_DISABLED", "unset TURNSPAN_DISABLED"
             )
+        if self.settings.sample < 1:
+            yield _sampling(self.settings)
         yield from self._of_directory()
         yield from self._of_exporters()
         yield from self._of_spans()
@@ -207,7 +209,7 @@ class Checkup:
             )
         dead = len(DeadLetters(directory.path).list())
         if dead:
-            said = f"{counted(dead, 'turn')} refused by a destination"
+            said = f"{counted(dead, 'dead letter')}, refused by a destination"
             yield Finding("dead letters", WARNING, said, "see `turnspan dead list`")
 
     def _owed(self, history: History) -> Iterator[Finding]:
@@ -226,6 +228,11 @@ class Checkup:
                     f"owed {left}; a running process serves it" if each.size_bytes else "all of it"
                 )
                 yield Finding("delivery", OK, f"{each.exporter}: {said}")
+
+
+def _sampling(settings: Settings) -> Finding:
+    errors = ", and of the others the turns that end in an error" * settings.keep_errors
+    return Finding("sampling", OK, f"{settings.sample:.4g} of all sessions is recorded{errors}")
 
 
 def _onoff(flag: bool) -> str:  # noqa: FBT001  # it is what is shown

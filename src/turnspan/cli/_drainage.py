@@ -14,6 +14,7 @@ from turnspan.clock import SystemClock
 from turnspan.delivery.dead import DeadLetters
 from turnspan.delivery.delivery import Delivery
 from turnspan.journal import Directory, Journal
+from turnspan.ports import takes_feedback
 
 if TYPE_CHECKING:
     from turnspan.delivery.health import ExporterHealth
@@ -44,8 +45,9 @@ class Drainage:
         self._reach = {"all_hosts": all_hosts, "from_start": from_start}
         self._stop = threading.Event()
         self._journal = Journal.attach(directory, settings=settings, clock=clock)
-        routes = [(each, self._journal.backlog(each.name)) for each in exporters]
-        self._backlogs = [backlog for _, backlog in routes]
+        backlog = self._journal.backlog
+        routes = [(each, backlog(each.name, feedback=takes_feedback(each))) for each in exporters]
+        self._backlogs = [each for _, each in routes]
         self._delivery = Delivery(
             routes, settings=settings, clock=clock, dead=DeadLetters(directory.path)
         )

@@ -1,12 +1,12 @@
-"""List, retry or drop the turns that a destination refused.
+"""List, retry or drop the turns and feedback that a destination refused.
 
 `retry` offers them to the exporter that refused them, or to the one that --to names, and drops
 those that were taken. `retry` and `drop` want to be told which: --id, --exporter or --all. The
 exit status of `retry` is 3 when some are still here.
 
-With --json, `list`: one object a line, {"id", "session_id", "exporter", "reason", "at", "turn"};
-at is when it was refused, in nanoseconds since the epoch. `retry`: one object, {"delivered",
-"refused", "unsent"}. `drop`: {"dropped"}.
+With --json, `list`: one object a line, {"id", "session_id", "exporter", "reason", "at", "turn",
+"feedback"}, one of the last two being null; at is when it was refused, in nanoseconds since the
+epoch. `retry`: one object, {"delivered", "refused", "unsent"}. `drop`: {"dropped"}.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", help=argparse.SUPPRESS)  # a mistake, met in `run`
     parser.add_argument("--exporter", metavar="NAME", help="only those this exporter refused")
     parser.add_argument(
-        "--id", metavar="ID", action="append", default=[], help="only this turn (repeatable)"
+        "--id", metavar="ID", action="append", default=[], help="only this one (repeatable)"
     )
     parser.add_argument("--all", action="store_true", help="all of them")
     parser.add_argument("--to", metavar="URL", help="retry with this exporter")
@@ -80,7 +80,7 @@ def _list(args: argparse.Namespace, chosen: Sequence[DeadLetter]) -> int:
             print_json(_fields(each))
         return 0
     if not chosen:
-        note("no turn was refused")
+        note("nothing was refused")
         return 0
     from rich.text import Text
 
@@ -97,16 +97,17 @@ def _fields(letter: DeadLetter) -> dict[str, Any]:
     from turnspan.schema.wire import decode_record
 
     try:
-        turn: dict[str, Any] | None = decode_record(letter.raw)
+        record: dict[str, Any] | None = decode_record(letter.raw)
     except WireError:
-        turn = None  # it was refused for being none
+        record = None  # it was refused for being none
     return {
         "id": letter.id,
         "session_id": letter.session_id,
         "exporter": letter.exporter,
         "reason": letter.reason,
         "at": letter.at,
-        "turn": turn,
+        "turn": None if letter.is_feedback else record,
+        "feedback": record if letter.is_feedback else None,
     }
 
 
@@ -115,7 +116,7 @@ def _drop(args: argparse.Namespace, letters: DeadLetters) -> int:
     if args.json:
         print_json({"dropped": dropped})
     else:
-        show_line(f"{counted(dropped, 'turn')} dropped")
+        show_line(f"{counted(dropped, 'dead letter')} dropped")
     return 0
 
 
@@ -162,10 +163,17 @@ def _offer(
     counts: dict[str, int],
 ) -> None:
     """Offer one at a time, for one that is refused must not take others with it."""
+    from turnspan.ports import takes_feedback
+
     taken = []
     try:
         for place, letter in enumerate(letters):
-            outcome = exporter.export([letter.turn], timeout_s=settings.timeout_s)
+            if letter.is_feedback and not takes_feedback(exporter):
+                counts["unsent"] += 1
+                note(f"turnspan: {exporter.name} takes no feedback: {letter.id or ''} stays")
+                continue
+            batch: Any = [letter.refused]  # feedback only for those that take it
+            outcome = exporter.export(batch, timeout_s=settings.timeout_s)
             reason = outcome.refused.get(0) or outcome.refused_whole
             if outcome.unsent:
                 counts["unsent"] += len(letters) - place

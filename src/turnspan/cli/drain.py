@@ -2,10 +2,11 @@
 
 Goes to the exporters named by --to, else to those of TURNSPAN_EXPORTERS. What a running process
 still has to deliver is left to it. An exporter gets what was recorded while it was configured;
---from-start sends it everything there is. Without --follow it ends when nothing is
-left, or when nothing could be delivered for --timeout seconds; a SIGINT or SIGTERM ends it
-cleanly. The exit status is 0 when nothing is left, 3 when something is, even with a process
-that still runs; with --follow only what could not be delivered counts.
+--from-start sends it everything there is. Feedback counts among the turns, for an exporter that
+takes it. Without --follow it ends when nothing is left, or when nothing could be delivered for
+--timeout seconds; a SIGINT or SIGTERM ends it cleanly. The exit status is 0 when nothing is left,
+3 when something is, even with a process that still runs; with --follow only what could not be
+delivered counts.
 
 With --follow --from-start an application without exporters can leave delivery to a process of
 its own: what it records goes out every other second.

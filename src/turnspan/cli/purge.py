@@ -1,8 +1,8 @@
 """Erase the turns of a session, or those that ended before a time.
 
-They go from the journal and the dead letters, delivered or not; what a destination has already is
-its own. Asks first, unless --yes is given. T is a date or time (2026-11-22, 2026-11-22T10:00,
-local unless it says otherwise) or an age (90s, 15min, 12h, 30d).
+They go from the journal and the dead letters, delivered or not, with the feedback on them; what a
+destination has already is its own. Asks first, unless --yes is given. T is a date or time
+(2026-11-22, 2026-11-22T10:00, local unless it says otherwise) or an age (90s, 15min, 12h, 30d).
 
 With --json: one object, {"erased"}, the number of turns.
 """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from turnspan.journal import History
     from turnspan.ports import JournalledTurn
-    from turnspan.schema import Message, MessagePart, Turn
+    from turnspan.schema import Feedback, Message, MessagePart, Turn
 
 __all__ = ["arguments", "run"]
 
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_bytes(found.raw)
     else:
-        show(*_sections(found.turn, history.feedback(found.turn.id)))
+        show(*_sections(found.turn, history.feedback({found.turn.id})))
     return 0
 
 
@@ -79,23 +79,18 @@ def _whole_id(history: History, wanted: str) -> str:
     )
 
 
-def _sections(turn: Turn, feedback: list[dict[str, Any]]) -> Iterator[RenderableType]:
+def _sections(turn: Turn, feedback: list[Feedback]) -> Iterator[RenderableType]:
     from turnspan.cli._output import shown_time
-    from turnspan.exporters.tree import turn_tree
+    from turnspan.exporters.tree import judgement, turn_tree
 
     yield turn_tree(turn)
     yield from _headed("messages", "\n".join(map(_message, turn.messages)))
     for heading, value in _values(turn):
         yield from _headed(heading, _dumped(value, indent=2) if value else "")
-    yield from _headed("feedback", "\n".join(map(_judgement, feedback)))
+    yield from _headed("feedback", "\n".join(map(judgement, feedback)))
     yield from _headed("stack trace", (turn.error and turn.error.stacktrace) or "")
     recorded = f"{shown_time(turn.started_at)}, trace {turn.trace.trace_id}"
     yield from _headed("recorded", recorded)
-
-
-def _judgement(said: dict[str, Any]) -> str:
-    parts = (said.get("rating"), said.get("score"), said.get("comment"))
-    return " · ".join(str(part) for part in parts if part is not None)
 
 
 def _values(turn: Turn) -> Iterator[tuple[str, Any]]:

@@ -1,4 +1,4 @@
-"""Show the last turns in the journal, and new ones as they end.
+"""Show the last turns in the journal, and new ones as they end, with the feedback on them.
 
 With --json: the turns as they were journalled, one object a line (docs/turn.schema.json).
 """
@@ -29,7 +29,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--once", "--no-follow", action="store_true", help="end there, without waiting for more"
     )
     parser.add_argument("--short", action="store_true", help="one line a turn instead of a tree")
-    parser.add_argument("--session", metavar="ID", help="only turns of this session")
+    parser.add_argument(
+        "--session", metavar="ID", help="only turns of this session, and feedback given in it"
+    )
     add_dir(parser)
     add_json(parser, "the journalled lines of the turns")
 
@@ -37,13 +39,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the last turns, and go on until interrupted."""
     from turnspan.journal import History
-    from turnspan.schema.wire import TURN
+    from turnspan.schema.wire import FEEDBACK, TURN
 
     history = History(directory_of(args))
     new = history.follow()  # before looking at what is there: nothing falls in between
     seen = _last(history, args)
     for line in seen:
         _print(line, args)
+    if not args.json:
+        _print_known_feedback(history, seen)
     if args.once:
         return 0
     known = set(seen)
@@ -52,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
             known.discard(line)
         elif line.startswith(TURN) and _is_wanted(line, args):
             _print(line, args)
+        elif line.startswith(FEEDBACK) and not args.json and _is_wanted(line, args):
+            _print_feedback(line)
     return 0
 
 
@@ -91,6 +97,27 @@ def _print(line: bytes, args: argparse.Namespace) -> None:
         show_line(_line(turn))
     else:
         show(turn_tree(turn), "")
+
+
+def _print_known_feedback(history: History, turns: list[bytes]) -> None:
+    from turnspan.cli._output import show_line
+    from turnspan.exporters.identity import turn_id
+    from turnspan.exporters.tree import feedback_line
+
+    for each in history.feedback({found for line in turns if (found := turn_id(line))}):
+        show_line(feedback_line(each))
+
+
+def _print_feedback(line: bytes) -> None:
+    from turnspan.cli._output import note, show_line
+    from turnspan.errors import WireError
+    from turnspan.exporters.tree import feedback_line
+    from turnspan.schema.wire import decode_feedback
+
+    try:
+        show_line(feedback_line(decode_feedback(line)))
+    except WireError as error:
+        note(f"turnspan: {error.what}")
 
 
 def _line(turn: Turn) -> str:

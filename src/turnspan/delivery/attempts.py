@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, cast
 
 from turnspan.delivery.batch import Batch, Courtesy
 from turnspan.delivery.halving import checked, deliver, is_server_error, probe
 from turnspan.delivery.tally import Tally
 from turnspan.notices import say
-from turnspan.ports import Exporter, JournalledTurn, Outcome
+from turnspan.ports import Exporter, FeedbackExporter, Journalled, Outcome
 
 __all__ = ["Attempts", "shown"]
 
@@ -30,7 +30,8 @@ class Attempts:
         tally: Tally,
         time_for_one: Callable[[], float],
     ) -> None:
-        self._exporter = exporter
+        # Its backlog holds feedback only where it takes that.
+        self._exporter = cast("FeedbackExporter", exporter)
         self._courtesy = courtesy
         self._tally = tally
         self._time_for_one = time_for_one
@@ -38,7 +39,7 @@ class Attempts:
         self._errors = 0  # how often in a row
         self._probes = 0
 
-    def offer(self, turns: Sequence[JournalledTurn]) -> Outcome:
+    def offer(self, turns: Sequence[Journalled]) -> Outcome:
         """Export ``turns``; where they meet 5xx again and again, look for the one at fault."""
         if not turns:
             return Outcome()
@@ -52,9 +53,7 @@ class Attempts:
         self._remember(turns, outcome, probing=probing)
         return outcome
 
-    def _remember(
-        self, turns: Sequence[JournalledTurn], outcome: Outcome, *, probing: bool
-    ) -> None:
+    def _remember(self, turns: Sequence[Journalled], outcome: Outcome, *, probing: bool) -> None:
         if not outcome.unsent or not is_server_error(outcome):
             self._head, self._errors, self._probes = b"", 0, 0
             return
@@ -63,7 +62,7 @@ class Attempts:
         self._head = head
         self._probes += probing
 
-    def _send(self, turns: Sequence[JournalledTurn]) -> Outcome:
+    def _send(self, turns: Sequence[Journalled]) -> Outcome:
         timeout_s = self._time_for_one()
         if timeout_s <= 0:
             return Outcome.all_unsent(len(turns), "no time was left at the end")

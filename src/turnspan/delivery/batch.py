@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, overload
 
-from turnspan.ports import JournalledTurn
+from turnspan.ports import Journalled
 
 __all__ = ["Batch", "Courtesy"]
 
@@ -55,16 +55,16 @@ class Courtesy:
             self.stood_back_s += time.monotonic() - began_s
 
 
-class Batch(Sequence[JournalledTurn]):
+class Batch(Sequence[Journalled]):
     """Turns for one `export`; iterating over them pauses for the caller now and then."""
 
     __slots__ = ("_courtesy", "_turns")
 
-    def __init__(self, turns: Sequence[JournalledTurn], courtesy: Courtesy) -> None:
+    def __init__(self, turns: Sequence[Journalled], courtesy: Courtesy) -> None:
         self._turns = turns
         self._courtesy = courtesy
 
-    def __iter__(self) -> Iterator[JournalledTurn]:
+    def __iter__(self) -> Iterator[Journalled]:
         for start in range(0, len(self._turns), SLICE_TURNS):
             self._courtesy.stand_back()
             yield from self._turns[start : start + SLICE_TURNS]
@@ -73,12 +73,12 @@ class Batch(Sequence[JournalledTurn]):
         return len(self._turns)
 
     @overload
-    def __getitem__(self, index: int) -> JournalledTurn: ...
+    def __getitem__(self, index: int) -> Journalled: ...
 
     @overload
     def __getitem__(self, index: slice) -> Batch: ...
 
-    def __getitem__(self, index: int | slice) -> JournalledTurn | Batch:
+    def __getitem__(self, index: int | slice) -> Journalled | Batch:
         if isinstance(index, slice):
             return Batch(self._turns[index], self._courtesy)
         return self._turns[index]

@@ -1,4 +1,4 @@
-"""Dead letters: turns that a destination will never take, kept with the reason."""
+"""Dead letters: turns and feedback that a destination will never take, with the reason."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from turnspan.ports import JournalledTurn
+from turnspan.ports import Journalled, JournalledFeedback, journalled
 
 __all__ = ["DeadLetter", "DeadLetters"]
 
 _TURN: Final = b',"turn":'
+_FEEDBACK: Final = b',"feedback":'
 SUFFIX: Final = ".ndjson"
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One refused turn. ``at`` is when it was refused, in nanoseconds since the epoch."""
+    """One refused turn, or feedback. ``at`` is when, in nanoseconds since the epoch."""
 
     exporter: str
     reason: str
@@ -29,12 +30,18 @@ class DeadLetter:
     raw: bytes
     """The journalled line, newline included."""
     id: str | None = None
+    """The turn's id, or the feedback's own."""
     session_id: str | None = None
 
     @property
-    def turn(self) -> JournalledTurn:
-        """The turn, to be offered again."""
-        return JournalledTurn(self.raw)
+    def refused(self) -> Journalled:
+        """The turn or feedback, to be offered again."""
+        return journalled(self.raw)
+
+    @property
+    def is_feedback(self) -> bool:
+        """Is it feedback that was refused?"""
+        return isinstance(self.refused, JournalledFeedback)
 
 
 class DeadLetters:
@@ -48,7 +55,7 @@ class DeadLetters:
         self._root = Path(root) / "dead"
         self._owner = owner
 
-    def append(self, exporter: str, turn: JournalledTurn, *, reason: str, at: int) -> None:
+    def append(self, exporter: str, turn: Journalled, *, reason: str, at: int) -> None:
         """Keep ``turn``.
 
         Raises:
@@ -70,16 +77,14 @@ class DeadLetters:
         )
         return tuple(sorted(found, key=lambda letter: letter.at))
 
-    def retry(
-        self, exporter: str, ids: Collection[str] | None = None
-    ) -> tuple[JournalledTurn, ...]:
+    def retry(self, exporter: str, ids: Collection[str] | None = None) -> tuple[Journalled, ...]:
         """The turns to offer ``exporter`` once more, all or those in ``ids``.
 
         They stay here until `drop` is called for what was delivered, so a crash in
         between loses none.
         """
         wanted = self.list(exporter)
-        return tuple(one.turn for one in wanted if ids is None or one.id in ids)
+        return tuple(one.refused for one in wanted if ids is None or one.id in ids)
 
     def drop(self, exporter: str | None = None, ids: Collection[str] | None = None) -> int:
         """Delete all, or those of one exporter or with one of ``ids``; how many were."""
@@ -116,7 +121,8 @@ def _encoded(exporter: str, raw: bytes, reason: str, at: int) -> bytes:
         orjson.loads(raw)
     except orjson.JSONDecodeError:  # such a line cannot stand inside a JSON line
         return head + b',"raw":' + orjson.dumps(raw.decode("latin-1")) + b"}\n"
-    return head + _TURN + raw.strip() + b"}\n"
+    key = _FEEDBACK if isinstance(journalled(raw), JournalledFeedback) else _TURN
+    return head + key + raw.strip() + b"}\n"
 
 
 def _decoded(line: bytes) -> DeadLetter | None:
@@ -127,8 +133,9 @@ def _decoded(line: bytes) -> DeadLetter | None:
         if "raw" in letter:
             raw = letter["raw"].encode("latin-1")
         else:
-            raw = line.partition(_TURN)[2].rstrip()[:-1] + b"\n"
-        turn = letter.get("turn")
+            key = _FEEDBACK if "feedback" in letter else _TURN
+            raw = line.partition(key)[2].rstrip()[:-1] + b"\n"
+        turn = letter.get("turn", letter.get("feedback"))
         turn = turn if isinstance(turn, dict) else {}
         return DeadLetter(
             exporter=letter["exporter"],

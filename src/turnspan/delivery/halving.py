@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from turnspan.ports import JournalledTurn, Outcome
+from turnspan.ports import Journalled, Outcome
 
 __all__ = ["checked", "deliver", "is_server_error", "probe"]
 
-Send = Callable[[Sequence[JournalledTurn]], Outcome]
+Send = Callable[[Sequence[Journalled]], Outcome]
 
 
-def deliver(turns: Sequence[JournalledTurn], send: Send) -> Outcome:
+def deliver(turns: Sequence[Journalled], send: Send) -> Outcome:
     """Send ``turns``; where they are refused as one, halve until the culprits are alone.
 
     A fault of the destination on the way stops the search: the rest stays unsent. The
@@ -22,7 +22,7 @@ def deliver(turns: Sequence[JournalledTurn], send: Send) -> Outcome:
     return search.outcome()
 
 
-def probe(turns: Sequence[JournalledTurn], send: Send, *, patience: int = 0) -> Outcome:
+def probe(turns: Sequence[Journalled], send: Send, *, patience: int = 0) -> Outcome:
     """Split ``turns``, which a destination answers with 5xx again and again.
 
     A turn that meets 5xx alone is refused as soon as another one is taken after it: then
@@ -69,7 +69,7 @@ def is_server_error(outcome: Outcome) -> bool:
 class _Search:
     """Sends parts of a batch from left to right, keeping the order of its turns."""
 
-    def __init__(self, turns: Sequence[JournalledTurn], send: Send, *, allowed: int | None) -> None:
+    def __init__(self, turns: Sequence[Journalled], send: Send, *, allowed: int | None) -> None:
         self._turns = turns
         self._send = send
         self._allowed = allowed  # server errors in a row before we stop; None: not probing

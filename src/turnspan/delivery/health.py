@@ -12,7 +12,7 @@ __all__ = ["ExporterHealth", "FlushReport", "Health"]
 class FlushReport:
     """What became of the turns since the flush began, summed over the exporters.
 
-    True where nothing is left unsent.
+    Feedback counts among them for exporters that take it. True where nothing is left unsent.
     """
 
     delivered: int = 0
@@ -37,7 +37,7 @@ class FlushReport:
 
 @dataclass(frozen=True, slots=True)
 class ExporterHealth:
-    """One exporter since its start in this process."""
+    """One exporter since its start in this process; feedback counts where it takes that."""
 
     delivered: int = 0
     refused: int = 0
@@ -62,7 +62,11 @@ class Health:
     unsent: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
     """By reason."""
+    sampled_out: int = 0
+    """Turns that ended and were left out by `sample`: nobody lost them."""
     oldest_unsent_age_s: float | None = None
+    feedback: int = 0
+    """Judgements recorded; `recorded` and `journalled` count turns alone."""
     exporters: Mapping[str, ExporterHealth] = field(default_factory=dict)
     problem: str | None = None
     """Why recording is off, where configuration from the environment failed."""
@@ -75,6 +79,8 @@ class Health:
         recorded: int,
         journalled: int,
         dropped: Mapping[str, int],
+        sampled_out: int = 0,
+        feedback: int = 0,
     ) -> Health:
         """Counts of capture and journal with those of ``exporters`` summed up."""
         each = tuple(exporters.values())
@@ -86,6 +92,8 @@ class Health:
             refused=sum(one.refused for one in each),
             unsent=sum(one.unsent for one in each),
             dropped=dropped,
+            sampled_out=sampled_out,
             oldest_unsent_age_s=max(ages, default=None),
+            feedback=feedback,
             exporters=exporters,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from turnspan.delivery.health import ExporterHealth
-from turnspan.ports import JournalledTurn
+from turnspan.ports import Journalled
 
 __all__ = ["Tally"]
 
@@ -36,7 +36,7 @@ class Tally:
         self._size_bytes += size_bytes
         self._turns += turns
 
-    def committed(self, turns: Sequence[JournalledTurn]) -> None:
+    def committed(self, turns: Sequence[Journalled]) -> None:
         """``turns`` will not be read again."""
         self.committed_turns += len(turns)
         self.committed_bytes += sum(len(turn.raw) for turn in turns)

@@ -18,7 +18,7 @@ from turnspan.delivery.health import ExporterHealth, FlushReport
 from turnspan.delivery.retry import Backoff
 from turnspan.delivery.tally import Tally
 from turnspan.notices import say
-from turnspan.ports import Backlog, Clock, Exporter, JournalledTurn, Outcome, Unsent
+from turnspan.ports import Backlog, Clock, Exporter, Journalled, Outcome, Unsent
 from turnspan.settings import Settings
 
 __all__ = ["Flush", "Worker"]
@@ -271,7 +271,7 @@ class Worker:
             settings = self._settings
             self._backlog.wait(settings.batch_delay_s, min_bytes=settings.batch_bytes)
 
-    def _read(self) -> Sequence[JournalledTurn]:
+    def _read(self) -> Sequence[Journalled]:
         settings = self._settings
         self._seen = self._backlog.appended
         batch = self._backlog.read(max_turns=settings.batch_turns, max_bytes=settings.batch_bytes)
@@ -296,7 +296,7 @@ class Worker:
         return min(self._settings.timeout_s, self._close_at_s - time.monotonic())
 
     def _settle(
-        self, batch: Sequence[JournalledTurn], todo: Sequence[JournalledTurn], outcome: Outcome
+        self, batch: Sequence[Journalled], todo: Sequence[Journalled], outcome: Outcome
     ) -> Outcome:
         """Count, bury the refused, commit what is done; the outcome that is left."""
         unburied = self._bury(todo, outcome)
@@ -318,12 +318,13 @@ class Worker:
             done = next(i for i, turn in enumerate(batch) if turn.raw in waiting)
             self._ahead = {turn.raw for turn in batch[done:] if turn.raw not in waiting}
         if done:
-            self._backlog.commit(done)
-            self._tally.committed(batch[:done])
+            with self._settled:  # a flush that begins between the two would count one twice
+                self._backlog.commit(done)
+                self._tally.committed(batch[:done])
         cause = outcome.cause or ("dead letters cannot be written" if unburied else "")
         return Outcome({}, None, unsent, cause, outcome.status, outcome.retry_after_s)
 
-    def _bury(self, todo: Sequence[JournalledTurn], outcome: Outcome) -> frozenset[int]:
+    def _bury(self, todo: Sequence[Journalled], outcome: Outcome) -> frozenset[int]:
         """Write the refused to the dead letters; those that could not be written."""
         unburied = set()
         for index, reason in outcome.refused.items():
@@ -334,7 +335,7 @@ class Worker:
                 say(f"dead {self.name}", "a refused turn cannot be kept: %s", exc)
         return frozenset(unburied)
 
-    def _bury_one(self, turn: JournalledTurn, reason: str) -> None:
+    def _bury_one(self, turn: Journalled, reason: str) -> None:
         if self._dead is not None:
             self._dead.append(self.name, turn, reason=reason, at=self._clock.now_ns())
         kept = "see `turnspan dead`" if self._dead is not None else "it is gone"

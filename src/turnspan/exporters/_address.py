@@ -18,6 +18,7 @@ class Address:
     """An endpoint without credentials, and the key that stood in its URL, apart."""
 
     name: str
+    base: str
     endpoint: str
     key: str | None = field(default=None, repr=False)
 
@@ -36,7 +37,7 @@ class Address:
         base = parts.path.rstrip("/").removesuffix(path)
         plain = urlunsplit((parts.scheme, host, base, "", ""))
         name = f"{dialect}+{plain}" if dialect else plain
-        return cls(name=name, endpoint=plain + path, key=_key(parts, name))
+        return cls(name=name, base=plain, endpoint=plain + path, key=_key(parts, name))
 
 
 def without_credentials(url: str) -> str:

@@ -32,6 +32,11 @@ class Answer:
         """Whether the destination took the request: a whole answer of 2xx."""
         return not self.cause and self.status is not None and 200 <= self.status < 300
 
+    @property
+    def is_of_turns(self) -> bool:
+        """Whether it finds fault with what was sent, not with who sent it, or where to."""
+        return not self.cause and self.status in TURNS_AT_FAULT
+
     def outcome(self, count: int) -> Outcome:
         """What it means for a batch of ``count`` turns, seen by status alone.
 
@@ -40,7 +45,7 @@ class Answer:
         """
         if self.accepted:
             return Outcome()
-        if not self.cause and self.status in TURNS_AT_FAULT:
+        if self.is_of_turns:
             reason = self.told()
             return Outcome(refused={0: reason}) if count == 1 else Outcome(refused_whole=reason)
         return Outcome.all_unsent(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING
 
 from turnspan.errors import ExporterError, WireError
-from turnspan.ports import JournalledTurn, Outcome
+from turnspan.ports import Journalled, JournalledFeedback, Outcome
 from turnspan.settings import Settings
 
 if TYPE_CHECKING:
@@ -17,9 +17,12 @@ __all__ = ["ConsoleExporter", "from_url"]
 class ConsoleExporter:
     """Prints each turn to ``file``, standard error unless given, in colour on a terminal.
 
-    Standard error, because what a program writes to its standard output is its own. The
-    stream is not ours and is never closed. A turn sent again after a crash is printed again.
+    Feedback is a line. Standard error, because what a program writes to its standard output is
+    its own. The stream is not ours and is never closed. A turn sent again after a crash is
+    printed again.
     """
+
+    takes_feedback = True
 
     def __init__(self, file: IO[str] | None = None) -> None:
         self._file = file
@@ -31,7 +34,7 @@ class ConsoleExporter:
         """`console`: a process has one."""
         return "console"
 
-    def export(self, batch: Sequence[JournalledTurn], *, timeout_s: float) -> Outcome:
+    def export(self, batch: Sequence[Journalled], *, timeout_s: float) -> Outcome:
         """Print ``batch``; turns that found the time over or the stream broken are unsent."""
         if self._closed:
             return Outcome.all_unsent(len(batch), "the console exporter is closed")
@@ -59,9 +62,11 @@ class ConsoleExporter:
         """Print no more. The stream stays open."""
         self._closed = True
 
-    def _drawn(self, turn: JournalledTurn) -> str:
-        from turnspan.exporters.tree import turn_tree  # here: brings rich and pydantic
+    def _drawn(self, turn: Journalled) -> str:
+        from turnspan.exporters.tree import feedback_line, turn_tree  # here: brings rich, pydantic
 
+        if isinstance(turn, JournalledFeedback):
+            return f"{feedback_line(turn.feedback)}\n"
         console = self._console = self._console or self._new_console()
         with console.capture() as captured:
             console.print(turn_tree(turn.turn))

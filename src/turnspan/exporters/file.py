@@ -1,8 +1,8 @@
-"""Turns appended to a file of JSON lines, which several processes may share.
+"""Turns and feedback appended to a file of JSON lines, which processes may share.
 
     file:PATH[?rotate=SIZE[&keep=COUNT]]        file:turns.jsonl?rotate=64MiB&keep=5
 
-A turn is the line that the journal wrote, byte for byte. With `rotate` a file that is full goes
+Each is the line that the journal wrote, byte for byte. With `rotate` a file that is full goes
 by the name `PATH.000001`, the next `PATH.000002` and so on, so that `cat PATH.* PATH` shows the
 turns in order. Nothing is ever deleted unless `keep` says how many of those should stay.
 In PATH, `%20` is a space and `%3F` a question mark; `~` is the home directory.
@@ -18,8 +18,9 @@ from urllib.parse import parse_qsl, unquote
 
 from turnspan.errors import ExporterError
 from turnspan.exporters._locked_file import LockedFile, Place, place_of
-from turnspan.exporters.identity import is_interrupted, turn_id
-from turnspan.ports import JournalledTurn, Outcome
+from turnspan.exporters.identity import is_interrupted, record_id
+from turnspan.ports import Journalled, Outcome
+from turnspan.schema.records import FEEDBACK
 from turnspan.settings import Settings, size_of
 
 __all__ = ["FileExporter", "from_url"]
@@ -28,11 +29,14 @@ _BACK_BYTES: Final = 64 * 2**20  # looked through for turns that recovery sends 
 _MAX_IDS: Final = 16_384
 _MAX_RECOVERY_IDS: Final = 262_144  # so many turns of 256 bytes stand in there
 _ENDED_AT: Final = re.compile(rb'"ended_at":(\d+)')  # inside a text the quote is escaped
-_WHOLE: Final = re.compile(rb'{"record":"turn","id":"[\w-]+",.*"schema_version":\d+}\n', re.DOTALL)
+_GIVEN_AT: Final = re.compile(rb'"at":(\d+)')
+_WHOLE: Final = re.compile(
+    rb'{"record":"(?:turn|feedback)","id":"[\w-]+",.*"schema_version":\d+}\n', re.DOTALL
+)
 
 
 class FileExporter:
-    """Appends turns to the file at ``path``.
+    """Appends turns, and feedback, to the file at ``path``.
 
     It is made (0600, missing parents 0700) with the first turn; a relative path is made
     absolute. With ``rotate_bytes`` a file is closed before it outgrows that size, and of the
@@ -46,6 +50,8 @@ class FileExporter:
     Raises:
         ExporterError: ``path`` cannot be a file, or the numbers make no sense.
     """
+
+    takes_feedback = True
 
     def __init__(
         self,
@@ -73,7 +79,7 @@ class FileExporter:
         """`file:` and the absolute path."""
         return f"file:{self._path}"
 
-    def export(self, batch: Sequence[JournalledTurn], *, timeout_s: float) -> Outcome:
+    def export(self, batch: Sequence[Journalled], *, timeout_s: float) -> Outcome:
         """Append ``batch``; from a fault of the disk or the lock on, its turns are unsent."""
         if self._closed:
             return Outcome.all_unsent(len(batch), f"{self.name} is closed")
@@ -88,7 +94,7 @@ class FileExporter:
                 recovering = self._look_back(file, batch)
                 for turn in batch:
                     if not self._write(file, turn.raw):
-                        refused[done] = "the line holds no turn"
+                        refused[done] = "neither turn nor feedback"
                     done += 1
                 if self._fsync:
                     file.sync()
@@ -107,7 +113,7 @@ class FileExporter:
         self._closed = True
 
     def _write(self, file: LockedFile, line: bytes) -> bool:
-        drawn = turn_id(line)
+        drawn = record_id(line)
         if drawn is None or not line.endswith(b"}\n") or line.find(b"\n") != len(line) - 1:
             return False
         interrupted = is_interrupted(line)
@@ -134,7 +140,7 @@ class FileExporter:
         self._learn(tail)
         self._seen_to = end
 
-    def _look_back(self, file: LockedFile, batch: Sequence[JournalledTurn]) -> bool:
+    def _look_back(self, file: LockedFile, batch: Sequence[Journalled]) -> bool:
         """Learn what stands further back, if ``batch`` holds a turn that could; does it?"""
         wanted = any(self._may_stand(turn.raw) for turn in batch)
         if wanted and not self._recovering:
@@ -147,14 +153,14 @@ class FileExporter:
         return wanted
 
     def _may_stand(self, line: bytes) -> bool:
-        return _ended_ns(line) <= self._sure_ns and turn_id(line) not in self._seen
+        return _ended_ns(line) <= self._sure_ns and record_id(line) not in self._seen
 
     def _learn(self, lines: Iterable[bytes]) -> None:
         for number, line in enumerate(lines):
             if number % 64 == 0:
                 time.sleep(0)  # lets the caller's threads go first
             if _WHOLE.fullmatch(line) or _is_record(line):
-                drawn = turn_id(line)
+                drawn = record_id(line)
                 if drawn is not None:
                     self._remember(drawn, line, interrupted=is_interrupted(line))
                     self._forget()
@@ -232,7 +238,7 @@ def _checked_path(given: str) -> str:
 
 
 def _ended_ns(line: bytes) -> int:
-    found = _ENDED_AT.search(line)
+    found = (_GIVEN_AT if line.startswith(FEEDBACK) else _ENDED_AT).search(line)
     return int(found[1]) if found and len(found[1]) < 20 else 0
 
 

@@ -1,4 +1,4 @@
-"""The Turns API over HTTP: `https://host/base` posts journalled turns to `/v1/turns`.
+"""The Turns API over HTTP: `https://host/base` posts turns and feedback to `/v1/turns`.
 
 The journalled lines are the wire format: they are joined, compressed and sent as they are.
 """
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from turnspan.exporters._address import Address, checked_key
 from turnspan.exporters._client import HttpClient
-from turnspan.exporters.identity import turn_id
-from turnspan.ports import JournalledTurn, Outcome
+from turnspan.exporters.identity import record_id
+from turnspan.ports import Journalled, Outcome
 
 if TYPE_CHECKING:
     from turnspan.settings import Settings
@@ -26,7 +26,7 @@ GZIP_WBITS: Final = 31
 
 
 class HttpExporter:
-    """Posts turns as NDJSON, gzipped, to a Turns API.
+    """Posts turns, and feedback among them, as NDJSON, gzipped, to a Turns API.
 
     A batch carries an `Idempotency-Key` made of its bytes, so one that is sent again is
     known. Without ``api_key`` the user info of ``url`` is the key; neither is ever shown.
@@ -34,6 +34,8 @@ class HttpExporter:
     Raises:
         ExporterError: the URL is malformed, or the key cannot stand in a header.
     """
+
+    takes_feedback = True
 
     def __init__(self, url: str, *, api_key: str | None = None) -> None:
         address = Address.parse(url, path=PATH)
@@ -49,7 +51,7 @@ class HttpExporter:
         """The URL without credentials."""
         return self._address.name
 
-    def export(self, batch: Sequence[JournalledTurn], *, timeout_s: float) -> Outcome:
+    def export(self, batch: Sequence[Journalled], *, timeout_s: float) -> Outcome:
         """Post ``batch`` in one request."""
         if not batch:
             return Outcome()
@@ -80,20 +82,20 @@ def from_url(url: str, *, settings: Settings) -> HttpExporter:
     return HttpExporter(url, api_key=key)
 
 
-def _lines(batch: Sequence[JournalledTurn]) -> Iterator[bytes]:
-    for turn in batch:
-        yield turn.raw if turn.raw.endswith(b"\n") else turn.raw + b"\n"
+def _lines(batch: Sequence[Journalled]) -> Iterator[bytes]:
+    for each in batch:
+        yield each.raw if each.raw.endswith(b"\n") else each.raw + b"\n"
 
 
-def _refused(body: bytes, batch: Sequence[JournalledTurn]) -> dict[int, str]:
-    """Which turns the answer refuses, by index; an answer of another shape refuses none."""
+def _refused(body: bytes, batch: Sequence[Journalled]) -> dict[int, str]:
+    """What the answer refuses, by index; an answer of another shape refuses none."""
     if b"refused" not in body:
         return {}
     reasons = dict(_reasons(body))
     return {
         index: reasons[found]
         for index in range(len(batch))
-        if (found := turn_id(batch[index].raw)) in reasons
+        if (found := record_id(batch[index].raw)) in reasons
     }
 
 

@@ -1,22 +1,26 @@
-"""Which turn a journalled line holds, read from its bytes wherever that is enough."""
+"""Which turn or feedback a line holds, read from its bytes wherever that is enough."""
 
 from typing import Any
 
-__all__ = ["is_interrupted", "turn_id"]
+__all__ = ["is_interrupted", "record_id", "turn_id"]
 
 _BEGINS = b'{"record":"turn","id":"'
+_FEEDBACK_BEGINS = b'{"record":"feedback","id":"'
 _INTERRUPTED = b'"status":"interrupted"'
 
 
 def turn_id(line: bytes) -> str | None:
     """The id of the turn in ``line``, or None where it holds none that can be read."""
-    if line.startswith(_BEGINS):
-        end = line.find(b'"', len(_BEGINS))
-        drawn = line[len(_BEGINS) : end] if end > 0 else b""
-        if drawn and b"\\" not in drawn and drawn.isascii():
-            return drawn.decode()
-    found = _fields(line).get("id")  # written by somebody else: other spaces, other order
-    return found if isinstance(found, str) and found else None
+    if drawn := _id_after(_BEGINS, line):
+        return drawn
+    return _named(_fields(line))  # written by somebody else: other spaces, other order
+
+
+def record_id(line: bytes) -> str | None:
+    """The id of the turn or of the feedback in ``line``, or None where it holds neither."""
+    if drawn := _id_after(_BEGINS, line) or _id_after(_FEEDBACK_BEGINS, line):
+        return drawn
+    return _named(_fields(line, "turn", "feedback"))
 
 
 def is_interrupted(line: bytes) -> bool:
@@ -27,7 +31,20 @@ def is_interrupted(line: bytes) -> bool:
     return _INTERRUPTED in line and _fields(line).get("status") == "interrupted"
 
 
-def _fields(line: bytes) -> dict[str, Any]:
+def _id_after(begins: bytes, line: bytes) -> str | None:
+    if not line.startswith(begins):
+        return None
+    end = line.find(b'"', len(begins))
+    drawn = line[len(begins) : end] if end > 0 else b""
+    return drawn.decode() if drawn and b"\\" not in drawn and drawn.isascii() else None
+
+
+def _named(fields: dict[str, Any]) -> str | None:
+    found = fields.get("id")
+    return found if isinstance(found, str) and found else None
+
+
+def _fields(line: bytes, *kinds: str) -> dict[str, Any]:
     from turnspan.errors import WireError
     from turnspan.schema.wire import decode_record  # here: brings pydantic
 
@@ -35,4 +52,4 @@ def _fields(line: bytes) -> dict[str, Any]:
         record = decode_record(line)
     except WireError:
         return {}
-    return record if record.get("record", "turn") == "turn" else {}
+    return record if record.get("record", "turn") in (kinds or ("turn",)) else {}

@@ -4,29 +4,32 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from turnspan.errors import ExporterError, WireError
-from turnspan.exporters.identity import is_interrupted, turn_id
-from turnspan.ports import JournalledTurn, Outcome
+from turnspan.exporters.identity import is_interrupted, record_id
+from turnspan.ports import Journalled, JournalledFeedback, JournalledTurn, Outcome
 from turnspan.settings import Settings
 
 if TYPE_CHECKING:
-    from turnspan.schema import Turn
+    from turnspan.schema import Feedback, Turn
 
 __all__ = ["MemoryExporter", "from_url"]
 
 
 class MemoryExporter:
-    """Keeps every turn it is shown, without bound, until `clear`. Thread-safe.
+    """Keeps every turn and all feedback it is shown, until `clear`. Thread-safe.
 
     It is an `Observer`: a turn is here as soon as the agent's call has returned. A turn
     that comes again is kept once, in its first place. It can serve several calls of
     `configure()` in turn: `close` ends `export`, not `observe`.
     """
 
+    takes_feedback = True
+
     def __init__(self, *, name: str = "memory") -> None:
         self._name = name
         # Only single operations of a dict, which are atomic: a lock would bind a forked
         # child to a thread it has not got.
         self._turns: dict[str | bytes, JournalledTurn] = {}
+        self._feedback: dict[str | bytes, JournalledFeedback] = {}
         self._closed = False
 
     @property
@@ -44,29 +47,42 @@ class MemoryExporter:
         return [kept.turn for kept in self._turns.copy().values()]
 
     @property
+    def feedback(self) -> "list[Feedback]":
+        """The feedback kept so far, oldest first: a new list.
+
+        Raises:
+            WireError: what was observed is no feedback.
+        """
+        return [kept.feedback for kept in self._feedback.copy().values()]
+
+    @property
     def raw(self) -> list[bytes]:
         """The same turns as the journal wrote them: one JSON line each."""
         return [kept.raw for kept in self._turns.copy().values()]
 
     def clear(self) -> None:
-        """Forget every turn."""
+        """Forget every turn and all feedback."""
         self._turns.clear()
+        self._feedback.clear()
 
-    def observe(self, turn: JournalledTurn, /) -> None:
-        """Keep ``turn``, in the caller's thread."""
-        key = turn_id(turn.raw) or turn.raw
+    def observe(self, turn: Journalled, /) -> None:
+        """Keep ``turn``, or feedback, in the caller's thread."""
+        key = record_id(turn.raw) or turn.raw
+        if isinstance(turn, JournalledFeedback):
+            self._feedback.setdefault(key, turn)
+            return
         kept = self._turns.setdefault(key, turn)
         if kept is not turn and is_interrupted(kept.raw) and not is_interrupted(turn.raw):
             self._turns[key] = turn
 
-    def export(self, batch: Sequence[JournalledTurn], *, timeout_s: float) -> Outcome:
-        """Keep every turn of ``batch``; a line that holds none is refused."""
+    def export(self, batch: Sequence[Journalled], *, timeout_s: float) -> Outcome:
+        """Keep all of ``batch``; a line that cannot be read is refused."""
         if self._closed:
             return Outcome.all_unsent(len(batch), f"{self._name} is closed")
         refused = {}
         for index, turn in enumerate(batch):
-            try:
-                turn.turn  # noqa: B018  # decoded here, so that `turns` never meets a bad line
+            try:  # decoded here, so that `turns` never meets a bad line
+                turn.resource  # noqa: B018
             except WireError as exc:
                 refused[index] = exc.what
             else:

@@ -1,5 +1,7 @@
 """Any OTLP backend: `otlp+https://host/base` posts turns as spans to `/v1/traces`.
 
+Feedback goes to `/v1/logs` of the same base, as `gen_ai.evaluation.result` events.
+
 Source: https://opentelemetry.io/docs/specs/otlp/ v1.9.0 (OTLP/HTTP), and
 https://opentelemetry.io/docs/specs/otel/protocol/exporter/ v1.48 (variables).
 """
@@ -7,21 +9,21 @@ https://opentelemetry.io/docs/specs/otel/protocol/exporter/ v1.48 (variables).
 from __future__ import annotations
 
 import os
-import zlib
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
 
 import orjson
 
-from turnspan.errors import ExporterError
-from turnspan.exporters._address import Address, checked_key
+from turnspan.exporters._address import Address
 from turnspan.exporters._answer import Answer
-from turnspan.exporters._client import HttpClient
-from turnspan.notices import say
-from turnspan.ports import JournalledTurn, Outcome
+from turnspan.exporters._otlp_signal import Signal, endpoint_of, headers_of
+from turnspan.ports import Journalled, JournalledFeedback, Outcome
+from turnspan.telemetry.evaluation import JudgedTurn, RecentTurns
 from turnspan.telemetry.limits import SpanLimits
-from turnspan.telemetry.otlp import RequestWriter, rejected_spans
+from turnspan.telemetry.otlp import RequestWriter
+from turnspan.telemetry.otlp_logs import feedback_request
 from turnspan.telemetry.span_content import content_on_spans
 
 if TYPE_CHECKING:
@@ -29,24 +31,38 @@ if TYPE_CHECKING:
 
 __all__ = ["OtlpExporter", "from_url"]
 
-PATH: Final = "/v1/traces"
-GZIP_LEVEL: Final = 1
-GZIP_WBITS: Final = 31
-_HEADER_VARIABLES: Final = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
-_TOKEN: Final = frozenset("!#$%&'*+-.^_`|~")  # RFC 9110, beside letters and digits
-_NO_TURN = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+TRACES_PATH: Final = "/v1/traces"
+LOGS_PATH: Final = "/v1/logs"
+_NO_RECORD = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+_COMES_AGAIN: Final = frozenset({408, 425, 429})  # of 4xx, those that pass
+
+
+@dataclass(slots=True)
+class _Sorted:
+    """A batch by what becomes of it, as indexes."""
+
+    turns: list[int] = field(default_factory=list)
+    feedback: dict[int, bytes] = field(default_factory=dict)  # and the request for each
+    refused: dict[int, str] = field(default_factory=dict)
 
 
 class OtlpExporter:
-    """Posts turns as protobuf spans, gzipped, to ``url``.
+    """Posts turns as protobuf spans, and feedback as log records, gzipped, to ``url``.
 
-    Turns whose spans are not ours to send (left out by the sampler, or sent through the
+    Turns and feedback that are not ours to send (left out by the sampler, or sent through the
     application's own provider) count as delivered. The user info of ``url`` is sent as
     Bearer token; neither it nor ``headers`` are ever shown.
 
+    A feedback's event stands on the span of its turn where that is among the last 4096 turns
+    this exporter sent. Where the backend takes spans and no logs, feedback is refused: it
+    never holds up a turn. ``logs_endpoint`` and ``logs_headers`` are for backends that have
+    them apart.
+
     Raises:
-        ExporterError: the URL is malformed, or its key cannot stand in a header.
+        ExporterError: a URL is malformed, or its key cannot stand in a header.
     """
+
+    takes_feedback = True
 
     def __init__(
         self,
@@ -55,16 +71,24 @@ class OtlpExporter:
         headers: Mapping[str, str] | None = None,
         content: bool = True,
         limits: SpanLimits | None = None,
+        logs_endpoint: str | None = None,
+        logs_headers: Mapping[str, str] | None = None,
     ) -> None:
-        address = Address.parse(url, path=PATH, dialect="otlp")
+        address = Address.parse(url, path=TRACES_PATH, dialect="otlp")
+        key, headers = address.key, headers or {}
+        logs = Address.parse(logs_endpoint or address.base, path=LOGS_PATH)
         self._address = address
-        self._headers = dict(headers or {})
-        if address.key:
-            self._headers["authorization"] = f"Bearer {address.key}"
-        self._headers["content-type"] = "application/x-protobuf"
-        self._headers["content-encoding"] = "gzip"
-        self._client = HttpClient(secret=address.key)
+        self._traces = Signal(address.name, address.endpoint, key=key, headers=headers)
+        self._logs = Signal(
+            address.name,
+            logs.endpoint,
+            key=logs.key or key,
+            headers=headers if logs_headers is None else logs_headers,
+        )
+        self._content = content
         self._writer = RequestWriter(content=content, limits=limits or SpanLimits())
+        self._recent = RecentTurns()
+        self._takes_spans = False  # as far as we have seen
         self._closed = False
 
     @property
@@ -72,51 +96,77 @@ class OtlpExporter:
         """The URL without credentials."""
         return self._address.name
 
-    def export(self, batch: Sequence[JournalledTurn], *, timeout_s: float) -> Outcome:
-        """Post the spans of ``batch`` in one request."""
+    def export(self, batch: Sequence[Journalled], *, timeout_s: float) -> Outcome:
+        """Post the spans of ``batch`` in one request, then its feedback in another."""
         if self._closed:
             return Outcome.all_unsent(len(batch), "the exporter is closed")
-        sent, refused = self._write(batch)
-        body = self._writer.take()
-        if not sent:
-            return Outcome(refused=refused)
-        packed = zlib.compress(body, GZIP_LEVEL, wbits=GZIP_WBITS)
-        answer = self._client.post(
-            self._address.endpoint, packed, self._headers, timeout_s=timeout_s
-        )
-        if answer.accepted:
-            self._note_partial(answer)
-            return Outcome(refused=refused)
-        return _outcome(answer, sent, refused)
+        until_s = time.monotonic() + timeout_s
+        found = self._sorted(batch)
+        spans = self._writer.take()
+        if found.turns:
+            answer = self._traces.post(spans, timeout_s=timeout_s, records="spans")
+            self._takes_spans = answer.accepted
+            outcome = _outcome(answer, found.turns, found.refused, behind=found.feedback)
+            if outcome.refused_whole is not None or outcome.unsent:
+                return outcome
+            found.refused = dict(outcome.refused)
+        return self._send_feedback(found, until_s) if found.feedback else Outcome(found.refused)
 
     def close(self, *, timeout_s: float) -> None:  # closing a socket waits for nobody
-        """Close the connection."""
+        """Close the connections."""
         self._closed = True
-        self._client.close()
+        self._traces.close()
+        self._logs.close()
 
     def __repr__(self) -> str:
         return f"OtlpExporter({self.name!r})"
 
-    def _write(self, batch: Sequence[JournalledTurn]) -> tuple[list[int], dict[int, str]]:
-        """Give ``batch`` to the writer; which of it will be sent, and what cannot be."""
-        sent: list[int] = []
-        refused: dict[int, str] = {}
+    def _sorted(self, batch: Sequence[Journalled]) -> _Sorted:
+        """What of ``batch`` will be sent, the turns given to the writer, and what cannot be."""
+        found = _Sorted()
         # Iterated once, in order: a batch of delivery stands back for the caller meanwhile.
         for index, journalled in enumerate(batch):
+            is_feedback = isinstance(journalled, JournalledFeedback)
             try:
-                turn = orjson.loads(journalled.raw)
-                if _is_ours(turn["trace"]):
-                    self._writer.add(turn)
-                    sent.append(index)
-            except _NO_TURN as exc:
-                refused[index] = f"the line is no turn: {type(exc).__name__}: {exc}"
-        return sent, refused
+                record = orjson.loads(journalled.raw)
+                if not is_feedback:
+                    self._add_turn(record, index, found)
+                elif record.get("mode", "own") == "own":
+                    turn = self._recent.find(record["turn_id"])
+                    found.feedback[index] = feedback_request(record, turn, content=self._content)
+            except _NO_RECORD as exc:
+                what = "feedback" if is_feedback else "turn"
+                found.refused[index] = f"the line is no {what}: {type(exc).__name__}: {exc}"
+        return found
 
-    def _note_partial(self, answer: Answer) -> None:
-        """Say that spans were rejected: the specification forbids sending them again."""
-        count, message = rejected_spans(answer.body)
-        if count > 0:
-            say(f"partial:{self.name}", "%s rejected %d spans: %s", self.name, count, message[:200])
+    def _add_turn(self, turn: Mapping[str, Any], index: int, found: _Sorted) -> None:
+        if _is_ours(turn["trace"]):
+            self._writer.add(turn)
+            found.turns.append(index)
+        self._recent.add(JudgedTurn.of(turn))
+
+    def _send_feedback(self, found: _Sorted, until_s: float) -> Outcome:
+        """Post the feedback of ``found`` as one request, or, where that is at fault, singly."""
+        outcome = self._sent_feedback(found.feedback, found.refused, until_s)
+        for index, request in found.feedback.items() if outcome.refused_whole else ():
+            outcome = self._sent_feedback({index: request}, found.refused, until_s)
+            found.refused = dict(outcome.refused)
+            if outcome.unsent:
+                left = frozenset(each for each in found.feedback if each >= index)
+                return Outcome(
+                    found.refused, None, left, outcome.cause, outcome.status, outcome.retry_after_s
+                )
+        return outcome
+
+    def _sent_feedback(
+        self, requests: Mapping[int, bytes], refused: Mapping[int, str], until_s: float
+    ) -> Outcome:
+        left_s = max(until_s - time.monotonic(), 0.001)
+        answer = self._logs.post(b"".join(requests.values()), timeout_s=left_s, records="events")
+        if self._takes_spans and _takes_no_logs(answer):
+            reason = f"it takes spans, but no feedback: {answer.told()}"
+            return Outcome({**refused, **dict.fromkeys(requests, reason)})
+        return _outcome(answer, list(requests), refused)
 
 
 def from_url(url: str, *, settings: Settings) -> OtlpExporter:
@@ -127,58 +177,43 @@ def from_url(url: str, *, settings: Settings) -> OtlpExporter:
         SettingsError: a span limit is unreadable.
     """
     environ = os.environ
+    is_bare = url == "otlp:"
     return OtlpExporter(
-        url if url != "otlp:" else _endpoint(environ),
-        headers=_headers(environ),
+        f"otlp+{endpoint_of('TRACES', environ) or 'http://localhost:4318'}" if is_bare else url,
+        headers=headers_of("TRACES", environ),
         content=content_on_spans(settings, environ, live=False),
         limits=SpanLimits.read(environ),
+        logs_endpoint=endpoint_of("LOGS", environ) if is_bare else None,
+        logs_headers=headers_of("LOGS", environ),
     )
-
-
-def _endpoint(environ: Mapping[str, str]) -> str:
-    found = environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or environ.get(
-        "OTEL_EXPORTER_OTLP_ENDPOINT"
-    )
-    return f"otlp+{found or 'http://localhost:4318'}"
-
-
-def _headers(environ: Mapping[str, str]) -> dict[str, str]:
-    """Headers by lower-case name; the variable for traces stands in for the general one."""
-    variable = next((name for name in _HEADER_VARIABLES if environ.get(name, "").strip()), None)
-    if variable is None:
-        return {}
-    found = {}
-    for place, item in enumerate(environ[variable].split(","), 1):
-        if not item.strip():
-            continue
-        key, separator, value = item.partition("=")
-        name = unquote(key).strip().lower()
-        if (
-            not separator
-            or not name
-            or not all((c.isascii() and c.isalnum()) or c in _TOKEN for c in name)
-        ):
-            raise ExporterError(
-                f"{variable} is unreadable at its entry {place}",
-                fix="write name=value, separated by commas, with values percent-encoded",
-            )
-        found[name] = checked_key(unquote(value).strip(), variable)
-    return found
 
 
 def _is_ours(trace: Mapping[str, Any]) -> bool:
     return trace.get("mode", "own") == "own" and trace.get("sampled", True) is True
 
 
-def _outcome(answer: Answer, sent: list[int], refused: dict[int, str]) -> Outcome:
-    """What ``answer`` to the turns ``sent`` means for the batch they are from."""
+def _takes_no_logs(answer: Answer) -> bool:
+    """Does a backend say by ``answer`` that logs are not for it, or not for us?"""
+    status = answer.status or 0
+    is_final = 400 <= status < 500 and status not in _COMES_AGAIN
+    return not answer.cause and (status == 501 or (is_final and not answer.is_of_turns))
+
+
+def _outcome(
+    answer: Answer, sent: Sequence[int], refused: Mapping[int, str], *, behind: Collection[int] = ()
+) -> Outcome:
+    """What ``answer`` to what was ``sent`` means for the batch it is from.
+
+    Where it leaves that unsent, what was to be sent ``behind`` it stays unsent too.
+    """
     seen = answer.outcome(len(sent))
     if seen.refused_whole is not None:
         return seen
     told = {sent[place]: reason for place, reason in seen.refused.items()}
+    unsent = {sent[place] for place in seen.unsent}
     return Outcome(
         refused={**refused, **told},
-        unsent=frozenset(sent[place] for place in seen.unsent),
+        unsent=frozenset(unsent.union(behind) if unsent else ()),
         cause=seen.cause,
         status=seen.status,
         retry_after_s=seen.retry_after_s,

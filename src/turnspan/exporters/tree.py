@@ -14,9 +14,9 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 from rich.tree import Tree
 
-from turnspan.schema import Content, Error, Message, Step, Turn, Usage
+from turnspan.schema import Content, Error, Feedback, Message, Step, Turn, Usage
 
-__all__ = ["one_line", "safe_text", "turn_tree"]
+__all__ = ["feedback_line", "judgement", "one_line", "safe_text", "turn_tree"]
 
 _STATUS_STYLE: Final = {
     "ok": "green",
@@ -52,6 +52,20 @@ def turn_tree(turn: Turn) -> Tree:
         size = f" ({cut.size_bytes:,} bytes)" if cut.size_bytes is not None else ""
         _add_text(tree, "cut", f"{cut.where}: {cut.why}{size}", "yellow")
     return tree
+
+
+def feedback_line(feedback: Feedback) -> str:
+    """``feedback`` on one line, the turn it is on included."""
+    user = f" by {_name(feedback.user_id)}" if feedback.user_id else ""
+    return f"feedback on {_name(feedback.turn_id)}{user}: {judgement(feedback)}"
+
+
+def judgement(feedback: Feedback) -> str:
+    """What ``feedback`` says, on one line."""
+    score = None if feedback.score is None else f"{feedback.score:g}"
+    said = (feedback.rating, score, feedback.comment)
+    text = " · ".join(one_line(each) for each in said if each)
+    return f"{text[:_MAX_TEXT_CHARS]}…" if len(text) > _MAX_TEXT_CHARS else text
 
 
 def _header(turn: Turn) -> "_Wrapped":

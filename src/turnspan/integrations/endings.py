@@ -28,7 +28,7 @@ def close_run(run: Run, status: str, error: Failure | None) -> None:
     """End what ``run`` recorded, the innermost first. Never raises."""
     with run.transcript.lock:
         for draft in reversed(run.drafts):
-            if error is not None and status != "abandoned":
+            if error is not None and status != "abandoned" and not draft.left_out:
                 _note(draft, error)
             try:
                 _hand_up(draft, run.drafts)

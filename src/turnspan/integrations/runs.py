@@ -95,7 +95,9 @@ class Runs:
         if self._tree.find(run_id) is not None:
             return
         above = self._tree.find(parent)
-        if (under := _draft_above(above)) is not None:
+        if (under := _draft_above(above)) is not None and under.turn.left_out:
+            self._hold(run_id, (), under, above)
+        elif under is not None:
             draft = under.recorder.open_step(under, "agent", opening.agent, activate=False)
             draft.fields["agent"] = {"name": opening.agent}
             self._hold(run_id, (draft,), draft, above)
@@ -124,6 +126,9 @@ class Runs:
         under = _draft_above(above)
         turn = None if under is not None else self._turn_around(name, opening)
         if (over := under or turn) is None:
+            return
+        if over.turn.left_out:
+            self._hold(run_id, () if turn is None else (turn,), over, above)
             return
         step = over.recorder.open_step(over, kind, name, activate=False)
         above = above if turn is None else None
@@ -264,9 +269,9 @@ class Runs:
             close_run(run, left, None)
 
     def _recorded(self, run_id: Hashable) -> Run | None:
-        """The open run of that id, if it is a turn or step itself."""
+        """The open run of that id, if it is a turn or step itself, and recorded."""
         run = self._tree.find(run_id)
-        return run if run is not None and run.drafts else None
+        return run if run is not None and run.drafts and not run.draft.turn.left_out else None
 
     def _merge(self, run_id: Hashable, key: str, entries: Mapping[str, Any]) -> None:
         if (run := self._recorded(run_id)) is not None:
@@ -292,6 +297,8 @@ class Runs:
         joined = now.id or opening.session_id
         with session(joined, user_id=now.user_id, metadata=metadata, tags=tags):
             turn = recorder.open_turn({"name": opening.agent}, activate=False)
+        if turn.left_out:
+            return turn
         try:
             set_input(recorder, turn, _exact(opening.input))
             recorder.announce(turn)

@@ -213,6 +213,7 @@ class Adoption:
                 cursors,
                 self._corrupt,
                 position=cursors.position(name),
+                kinds=backlog.kinds,
             )
             for name in owed
         ]

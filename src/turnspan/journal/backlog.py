@@ -12,10 +12,10 @@ from turnspan.journal.bell import Sleep
 from turnspan.journal.chain import OwnSegment
 from turnspan.journal.cursors import Cursors
 from turnspan.journal.log import JournalLog
-from turnspan.journal.reader import CorruptLines, ended_at
+from turnspan.journal.reader import TURNS, CorruptLines, Kinds, ended_at
 from turnspan.journal.ring import RingReader
 from turnspan.journal.tail import Room, Tail, Waiting
-from turnspan.ports import JournalledTurn, Unsent
+from turnspan.ports import Journalled, Unsent, journalled
 
 __all__ = ["JournalBacklog"]
 
@@ -33,15 +33,17 @@ class JournalBacklog:
         corrupt: CorruptLines,
         log: JournalLog,
         *,
+        kinds: Kinds = TURNS,
         on_done: Callable[[Tail], None],
     ) -> None:
         self.exporter: str = cursors.exporter
+        self.kinds: Kinds = kinds
         self.dropped: Counter[str] = log.dropped
         self._cursors = cursors
         self._corrupt = corrupt
         self._log = log
         self._sleep = Sleep(log)
-        self._ring = log.ring.reader()
+        self._ring = log.ring.reader(kinds)
         self._on_done = on_done
         self._adopted: tuple[Tail, ...] = ()
         self._own: dict[str, Tail | None] = {}  # None: done with
@@ -55,21 +57,21 @@ class JournalBacklog:
                 self._adopted = (*self._adopted, *tails)
             self._sleep.wake()
 
-    def read(self, *, max_turns: int, max_bytes: int) -> Sequence[JournalledTurn]:
+    def read(self, *, max_turns: int, max_bytes: int) -> Sequence[Journalled]:
         """The next turns; see `turnspan.ports.Backlog`."""
         self._sleep.seen = self._log.appended
         room = Room(max_turns, max_bytes)
-        turns: list[JournalledTurn] = []
+        turns: list[Journalled] = []
         self._last = []
         for tail in self._tails():
             for end, line in tail.read(room):
-                turns.append(JournalledTurn(line))
+                turns.append(journalled(line))
                 self._last.append((tail, end))
             if room.is_full:
                 return turns
         self._finish()
         for end, line in self._ring.read(room):
-            turns.append(JournalledTurn(line))
+            turns.append(journalled(line))
             self._last.append((self._ring, end))
         return turns
 
@@ -141,6 +143,7 @@ class JournalBacklog:
             self._cursors,
             self._corrupt,
             position=0,
+            kinds=self.kinds,
             deleted=self._log.descriptor_of,
         )
         tail.open()  # at once: the directory may be deleted before its turn comes

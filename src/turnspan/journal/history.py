@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from heapq import merge
 from pathlib import Path
-from typing import Any
 
 from turnspan.errors import WireError
 from turnspan.journal.adoption import Headers
@@ -26,7 +25,8 @@ from turnspan.journal.reader import (
     turn_lines,
 )
 from turnspan.ports import JournalledTurn
-from turnspan.schema.wire import FEEDBACK, TURN, decode_record
+from turnspan.schema import Feedback
+from turnspan.schema.wire import FEEDBACK, TURN, decode_feedback
 
 __all__ = ["Held", "History", "Owed", "OwnerState", "SessionSummary"]
 
@@ -107,14 +107,15 @@ class History:
                     found = found or turn
         return found
 
-    def feedback(self, turn_id: str) -> list[dict[str, Any]]:
-        """What was said of the turn with ``turn_id``, oldest first: `feedback` records."""
-        found: list[dict[str, Any]] = []
-        for path in self._paths():
-            for _, line in lines_of(path, 0):
-                if line.startswith(FEEDBACK) and (said := _feedback_on(turn_id, line)):
-                    found.append(said)
-        return sorted(found, key=lambda said: int(said.get("at", 0)))
+    def feedback(self, turn_ids: Collection[str]) -> list[Feedback]:
+        """What was said of the turns with ``turn_ids``, oldest first."""
+        said = (
+            found
+            for path in self._paths()
+            for _, line in turn_lines(path, kinds=(FEEDBACK,))
+            if (found := _feedback_in(line)) and found.turn_id in turn_ids
+        )
+        return sorted(said, key=lambda each: each.at)
 
     def sessions(self) -> list[SessionSummary]:
         """The sessions there are, the one last active last."""
@@ -248,12 +249,11 @@ def _holder(owner: OwnerState) -> str:
     return "ended" if parsed.is_gone else "unknown"
 
 
-def _feedback_on(turn_id: str, line: bytes) -> dict[str, Any] | None:
+def _feedback_in(line: bytes) -> Feedback | None:
     try:
-        said = decode_record(line)
+        return decode_feedback(line)
     except WireError:
         return None  # a torn line
-    return said if said.get("turn_id") == turn_id else None
 
 
 def _status_of(turn: JournalledTurn) -> str:

@@ -16,7 +16,7 @@ from turnspan.journal.cursors import Cursors
 from turnspan.journal.directory import Directory
 from turnspan.journal.log import JournalLog
 from turnspan.journal.numbers import compact
-from turnspan.journal.reader import CorruptLines
+from turnspan.journal.reader import TURNS, TURNS_AND_FEEDBACK, CorruptLines
 from turnspan.journal.retention import Retention
 from turnspan.journal.syncer import Syncer
 from turnspan.journal.upkeep import Upkeep
@@ -109,8 +109,8 @@ class Journal:
         """A journal to deliver and look after what other processes recorded."""
         return cls(directory, settings, Source(), clock)
 
-    def backlog(self, exporter: str) -> JournalBacklog:
-        """What ``exporter`` has yet to deliver; the same object at every call."""
+    def backlog(self, exporter: str, *, feedback: bool = False) -> JournalBacklog:
+        """What ``exporter`` has yet to deliver, ``feedback`` too; the same at every call."""
         known = self._backlogs.get(exporter)
         if known is None:
             adoption = self._adoption
@@ -118,6 +118,7 @@ class Journal:
                 Cursors(self.directory, exporter),
                 self.corrupt,
                 self.log,
+                kinds=TURNS_AND_FEEDBACK if feedback else TURNS,
                 on_done=lambda tail: adoption.done(exporter, tail),
             )
         return known

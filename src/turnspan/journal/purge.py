@@ -24,9 +24,9 @@ def purge(
     """Erase the turns of a session, or those that ended before a time; how many.
 
     They go from every segment, those of running processes included, delivered or not, and from
-    the dead letters. Only whole lines are overwritten, in place, so it is safe beside writers and
-    readers; an exporter that has read a turn already may still deliver it. What is yet to be
-    written of a turn that is still open is not caught.
+    the dead letters; with them goes the feedback on them. Only whole lines are overwritten, in
+    place, so it is safe beside writers and readers; an exporter that has read a turn already may
+    still deliver it. What is yet to be written of a turn that is still open is not caught.
 
     Raises:
         ValueError: neither or both were given.
@@ -44,24 +44,38 @@ def purge(
     segments = [directory.journal / name for names in directory.owners().values() for name in names]
     for path in segments:
         erased |= _erase(path, _turn_in, is_wanted)
-    _erase_rest(segments, erased, session_id)
-    for path in sorted(directory.dead.glob("*/*.ndjson")):
+    dead = sorted(directory.dead.glob("*/*.ndjson"))
+    for path in dead:
         erased |= _erase(path, _dead_in, is_wanted)
+    _erase_rest(segments, dead, erased, session_id, before_ns)
     return len(erased)
 
 
-def _erase_rest(segments: list[Path], turn_ids: set[str], session_id: str | None) -> None:
-    """Erase openings, steps and feedback of the turns that went."""
+def _erase_rest(
+    segments: list[Path],
+    dead: list[Path],
+    turn_ids: set[str],
+    session_id: str | None,
+    before_ns: int | None,
+) -> None:
+    """Erase openings, steps and feedback of the turns that went, and feedback given with them."""
     gone = set(turn_ids)
 
-    def is_opening(each: dict[str, Any]) -> bool:
+    def is_wanted(each: dict[str, Any]) -> bool:
         is_of_session = session_id is not None and each.get("session_id") == session_id
         return is_of_session or each["id"] in gone
 
     for path in segments:
-        gone.update(_erase(path, _open_in, is_opening))
+        gone.update(_erase(path, _open_in, is_wanted))
+
+    def is_part(each: dict[str, Any]) -> bool:
+        is_old = before_ns is not None and each.get("at", before_ns) < before_ns
+        return is_old or is_wanted(each)
+
     for path in segments:
-        _erase(path, _part_in, lambda each: each["id"] in gone)
+        _erase(path, _part_in, is_part)
+    for path in dead:
+        _erase(path, _dead_feedback_in, is_part)
 
 
 def _erase(
@@ -96,13 +110,19 @@ def _open_in(line: bytes) -> dict[str, Any] | None:
 
 def _part_in(line: bytes) -> dict[str, Any] | None:
     record = _decoded(line) if line.startswith((STEP, FEEDBACK)) else None
-    return {"id": record.get("turn_id")} if record else None
+    return {**record, "id": record.get("turn_id")} if record else None
 
 
 def _dead_in(line: bytes) -> dict[str, Any] | None:
     record = _decoded(line) if line.startswith(b"{") else None
     turn = record.get("turn") if record else None
     return turn if isinstance(turn, dict) else None
+
+
+def _dead_feedback_in(line: bytes) -> dict[str, Any] | None:
+    record = _decoded(line) if line.startswith(b"{") else None
+    said = record.get("feedback") if record else None
+    return {**said, "id": said.get("turn_id")} if isinstance(said, dict) else None
 
 
 def _decoded(line: bytes) -> dict[str, Any] | None:

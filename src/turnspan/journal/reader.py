@@ -6,15 +6,34 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeAlias
 
-from turnspan.schema.wire import TURN
+from turnspan.schema.wire import FEEDBACK, TURN
 
-__all__ = ["CorruptLines", "ended_at", "is_blank", "is_whole", "lines", "lines_of", "turn_lines"]
+__all__ = [
+    "TURNS",
+    "TURNS_AND_FEEDBACK",
+    "CorruptLines",
+    "Kinds",
+    "ended_at",
+    "is_blank",
+    "is_whole",
+    "lines",
+    "lines_of",
+    "turn_lines",
+]
+
+Kinds: TypeAlias = tuple[bytes, ...]
+"""How the lines begin that a reader wants."""
+
+TURNS: Kinds = (TURN,)
+TURNS_AND_FEEDBACK: Kinds = (TURN, FEEDBACK)
 
 CHUNK_BYTES = 2**20
 MAX_NOTED = 10_000
 _RECORD = b'{"record":"'
 _ENDED_AT = re.compile(rb'"ended_at":(\d+)')
+_AT = re.compile(rb'"at":(\d+)')
 
 
 def lines(fd: int, offset: int, *, chunk_bytes: int = CHUNK_BYTES) -> Iterator[tuple[int, bytes]]:
@@ -60,19 +79,19 @@ def is_blank(line: bytes) -> bool:
 
 
 def ended_at(line: bytes) -> int | None:
-    """When the turn in ``line`` ended, nanoseconds since the Unix epoch.
+    """When the turn in ``line`` ended, or the feedback was given; nanoseconds since the epoch.
 
     The turn's own time stands before those of its steps; inside a string the quotes of
     such a key are escaped.
     """
-    match = _ENDED_AT.search(line)
+    match = (_AT if line.startswith(FEEDBACK) else _ENDED_AT).search(line)
     return int(match[1]) if match else None
 
 
-def turn_lines(path: Path, offset: int = 0) -> Iterator[tuple[int, bytes]]:
-    """The whole `turn` lines of the file at ``path``, each with the offset of its end."""
+def turn_lines(path: Path, offset: int = 0, *, kinds: Kinds = TURNS) -> Iterator[tuple[int, bytes]]:
+    """The whole lines of ``kinds`` of the file at ``path``, each with the offset of its end."""
     for end, line in lines_of(path, offset):
-        if line.startswith(TURN) and is_whole(line):
+        if line.startswith(kinds) and is_whole(line):
             yield end, line
 
 

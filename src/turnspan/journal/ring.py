@@ -11,15 +11,14 @@ from itertools import islice
 
 from turnspan.journal.bell import Bells, Sleep
 from turnspan.journal.numbers import Numbers
-from turnspan.journal.reader import ended_at
+from turnspan.journal.reader import TURNS, TURNS_AND_FEEDBACK, Kinds, ended_at
 from turnspan.journal.tail import Room
 from turnspan.notices import say
-from turnspan.ports import JournalledTurn, Unsent
-from turnspan.schema.wire import FEEDBACK, TURN
+from turnspan.ports import Journalled, Unsent, journalled
+from turnspan.schema.wire import TURN
 
 __all__ = ["Ring", "RingBacklog", "RingLog", "RingReader"]
 
-_KEPT = (TURN, FEEDBACK)
 _logs: weakref.WeakSet[RingLog] = weakref.WeakSet()
 
 
@@ -45,7 +44,7 @@ class Ring:
 
     def keep(self, line: bytes) -> None:
         """Take ``line`` if it is a turn or feedback."""
-        if not self._owed or not line.startswith(_KEPT):
+        if not self._owed or not line.startswith(TURNS_AND_FEEDBACK):
             return
         with self._lock:
             self._lines.append(line)
@@ -53,10 +52,10 @@ class Ring:
             while self.size_bytes > self.limit_bytes and self._lines:
                 self._drop_oldest()
 
-    def reader(self) -> RingReader:
-        """A reader from the oldest line on."""
+    def reader(self, kinds: Kinds = TURNS) -> RingReader:
+        """A reader of ``kinds`` from the oldest line on."""
         with self._lock:
-            reader = RingReader(self, self._first)
+            reader = RingReader(self, self._first, kinds)
             self._readers.append(reader)
             return reader
 
@@ -109,19 +108,20 @@ class Ring:
 class RingReader:
     """How far one exporter has got in a ring."""
 
-    __slots__ = ("_ring", "position")
+    __slots__ = ("_kinds", "_ring", "position")
 
-    def __init__(self, ring: Ring, position: int) -> None:
+    def __init__(self, ring: Ring, position: int, kinds: Kinds) -> None:
         self._ring = ring
+        self._kinds = kinds
         self.position: int = position
 
     def read(self, room: Room) -> list[tuple[int, bytes]]:
-        """Turn lines as far as there is ``room``, each with the position after it."""
+        """Lines as far as there is ``room``, each with the position after it."""
         number, lines = self._ring.from_number(self.position)
         read: list[tuple[int, bytes]] = []
         for line in lines:
             number += 1
-            if line.startswith(TURN):
+            if line.startswith(self._kinds):
                 if not room.takes(line):
                     break
                 read.append((number, line))
@@ -134,8 +134,9 @@ class RingReader:
             self._ring.release()
 
     def unread(self) -> list[bytes]:
-        """The turn lines that are waiting."""
-        return [line for line in self._ring.from_number(self.position)[1] if line.startswith(TURN)]
+        """The lines that are waiting."""
+        _, lines = self._ring.from_number(self.position)
+        return [line for line in lines if line.startswith(self._kinds)]
 
     def close(self) -> None:
         """Have nothing kept any longer."""
@@ -171,9 +172,9 @@ class RingLog:
         """The next number of ``session_id`` in this process."""
         return self._numbers.next(session_id)
 
-    def backlog(self, exporter: str) -> RingBacklog:
-        """What ``exporter`` has yet to deliver; one reader at a time."""
-        return RingBacklog(self)
+    def backlog(self, exporter: str, *, feedback: bool = False) -> RingBacklog:
+        """What ``exporter`` has yet to deliver, ``feedback`` too; one reader at a time."""
+        return RingBacklog(self, TURNS_AND_FEEDBACK if feedback else TURNS)
 
     def after_fork(self) -> None:
         """In a forked child: begin anew; lines, readers and held locks are the parent's."""
@@ -187,17 +188,17 @@ class RingLog:
 class RingBacklog:
     """A `turnspan.ports.Backlog` over a ring."""
 
-    def __init__(self, log: RingLog) -> None:
+    def __init__(self, log: RingLog, kinds: Kinds = TURNS) -> None:
         self._log = log
-        self._reader = log.ring.reader()
+        self._reader = log.ring.reader(kinds)
         self._sleep = Sleep(log)
         self._last: list[tuple[int, bytes]] = []
 
-    def read(self, *, max_turns: int, max_bytes: int) -> Sequence[JournalledTurn]:
+    def read(self, *, max_turns: int, max_bytes: int) -> Sequence[Journalled]:
         """The next turns; see `turnspan.ports.Backlog`."""
         self._sleep.seen = self._log.appended
         self._last = self._reader.read(Room(max_turns, max_bytes))
-        return [JournalledTurn(line) for _, line in self._last]
+        return [journalled(line) for _, line in self._last]
 
     def commit(self, turns: int) -> None:
         """The first ``turns`` of the last `read` are done."""

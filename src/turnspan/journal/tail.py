@@ -11,7 +11,9 @@ from pathlib import Path
 from turnspan.journal.cursors import Cursors
 from turnspan.journal.descriptor import identity, raised, shut
 from turnspan.journal.reader import (
+    TURNS,
     CorruptLines,
+    Kinds,
     ended_at,
     is_blank,
     is_whole,
@@ -19,7 +21,6 @@ from turnspan.journal.reader import (
     turn_lines,
 )
 from turnspan.notices import say
-from turnspan.schema.wire import TURN
 
 __all__ = ["Room", "Tail", "Waiting"]
 
@@ -82,6 +83,7 @@ class Tail:
         corrupt: CorruptLines,
         *,
         position: int,
+        kinds: Kinds = TURNS,
         deleted: Callable[[Path], int] = lambda _: -1,
     ) -> None:
         self.path = path
@@ -89,6 +91,7 @@ class Tail:
         self.is_gone: bool = False
         self._cursors = cursors
         self._corrupt = corrupt
+        self._kinds = kinds
         self._saved = position
         self._last_end = position  # of the last turn that was read
         self._scanned = position
@@ -107,12 +110,13 @@ class Tail:
         Where there is none before the end of the file, that counts as done.
         """
         self._scanned = self._last_end = self.position
+        kinds = self._kinds
         read: list[tuple[int, bytes]] = []
         if not self._is_opened():
             return read
         for end, line in lines(self._fd, self.position):
             if is_whole(line):
-                if line.startswith(TURN):
+                if line.startswith(kinds):
                     if not room.takes(line):
                         break
                     read.append((end, line))
@@ -168,11 +172,11 @@ class Tail:
         with self._closing:
             fd = os.dup(self._fd) if self._fd >= 0 and self._is_ours() else -1
         if fd < 0:
-            yield from (line for _, line in turn_lines(self.path, self.position))
+            yield from (line for _, line in turn_lines(self.path, self.position, kinds=self._kinds))
             return
         try:
             for _, line in lines(fd, self.position):
-                if line.startswith(TURN) and is_whole(line):
+                if line.startswith(self._kinds) and is_whole(line):
                     yield line
         finally:
             os.close(fd)

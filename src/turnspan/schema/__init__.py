@@ -7,6 +7,7 @@ from turnspan.lazy import lazy_names
 
 if TYPE_CHECKING:
     from turnspan.schema.content import JSON, TEXT, Content, ContentType, Cut
+    from turnspan.schema.feedback import Feedback
     from turnspan.schema.ids import RandomIds
     from turnspan.schema.messages import Message, MessagePart
     from turnspan.schema.step import (
@@ -22,7 +23,13 @@ if TYPE_CHECKING:
     )
     from turnspan.schema.trace import Link, SpanEvent, SpanNotes, Trace
     from turnspan.schema.turn import SCHEMA_VERSION, Turn
-    from turnspan.schema.wire import decode_record, decode_turn, encode_turn
+    from turnspan.schema.wire import (
+        decode_feedback,
+        decode_record,
+        decode_turn,
+        encode_feedback,
+        encode_turn,
+    )
 
 __all__ = [
     "JSON",
@@ -33,6 +40,7 @@ __all__ = [
     "ContentType",
     "Cut",
     "Error",
+    "Feedback",
     "Link",
     "Message",
     "MessagePart",
@@ -48,8 +56,10 @@ __all__ = [
     "Trace",
     "Turn",
     "Usage",
+    "decode_feedback",
     "decode_record",
     "decode_turn",
+    "encode_feedback",
     "encode_turn",
 ]
 
@@ -59,6 +69,7 @@ _HOMES = {
     "ContentType": "turnspan.schema.content",
     "Cut": "turnspan.schema.content",
     "Error": "turnspan.schema.step",
+    "Feedback": "turnspan.schema.feedback",
     "JSON": "turnspan.schema.content",
     "Link": "turnspan.schema.trace",
     "Message": "turnspan.schema.messages",
@@ -77,8 +88,10 @@ _HOMES = {
     "Trace": "turnspan.schema.trace",
     "Turn": "turnspan.schema.turn",
     "Usage": "turnspan.schema.step",
+    "decode_feedback": "turnspan.schema.wire",
     "decode_record": "turnspan.schema.wire",
     "decode_turn": "turnspan.schema.wire",
+    "encode_feedback": "turnspan.schema.wire",
     "encode_turn": "turnspan.schema.wire",
 }
 

@@ -1,30 +1,43 @@
 """The native wire format: one JSON line a record, `record` its first key.
 
-A journal holds four kinds of lines, and a fifth for feedback. They all begin
-`{"record":"<kind>",` so that a reader chooses without decoding:
+A journal holds five kinds of lines. They all begin `{"record":"<kind>",` so that a reader
+chooses without decoding:
 
 segment   first line of every segment: who wrote it, its resource, whom it is owed
 open      a turn began: id, session, agent, input, trace
 step      a step of a turn that has been open for long: `turn_id` and the step
 turn      a turn ended: the whole of it; these bytes are what `POST /v1/turns` takes
-feedback  somebody's judgement of a turn
+feedback  somebody's judgement of a turn; `POST /v1/turns` takes these among turns
 
 Fields that hold nothing are left out; `status` is always there.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from pydantic import ValidationError
 
 from turnspan.errors import WireError
+from turnspan.schema.feedback import Feedback
+from turnspan.schema.records import FEEDBACK, OPEN, SEGMENT, STEP, TURN
 from turnspan.schema.turn import Turn
+from turnspan.schema.value import Value
 
-SEGMENT = b'{"record":"segment",'
-OPEN = b'{"record":"open",'
-STEP = b'{"record":"step",'
-TURN = b'{"record":"turn",'
-FEEDBACK = b'{"record":"feedback",'
+__all__ = [
+    "FEEDBACK",
+    "OPEN",
+    "SEGMENT",
+    "STEP",
+    "TURN",
+    "decode_feedback",
+    "decode_record",
+    "decode_turn",
+    "encode_feedback",
+    "encode_turn",
+    "turn_of",
+]
+
+V = TypeVar("V", bound=Value)
 
 
 def decode_record(line: bytes) -> dict[str, Any]:
@@ -57,15 +70,16 @@ def turn_of(record: dict[str, Any]) -> Turn:
     Raises:
         WireError: a field is missing or has another type.
     """
-    try:
-        return Turn.model_validate(record)
-    except ValidationError as exc:
-        first = exc.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise WireError(
-            f"a turn is unreadable at {where!r}: {first['msg']}",
-            fix="compare it with docs/turn.schema.json",
-        ) from exc
+    return _read(Turn, record, "a turn", "docs/turn.schema.json")
+
+
+def decode_feedback(line: bytes) -> Feedback:
+    """Read a `feedback` line, or feedback that came without its `record` key.
+
+    Raises:
+        WireError: the bytes are not JSON, or not feedback.
+    """
+    return _read(Feedback, decode_record(line), "feedback", "docs/feedback.schema.json")
 
 
 def encode_turn(turn: Turn) -> bytes:
@@ -76,3 +90,22 @@ def encode_turn(turn: Turn) -> bytes:
         step["status"] = whole.status
     always = {"status": turn.status, "schema_version": turn.schema_version}
     return orjson.dumps({"record": "turn", **fields, **always}, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def encode_feedback(feedback: Feedback) -> bytes:
+    """Write ``feedback`` as one `feedback` line, newline included."""
+    fields = feedback.model_dump(mode="json", exclude_defaults=True)
+    always = {"mode": feedback.mode, "schema_version": feedback.schema_version}
+    line = {"record": "feedback", **fields, **always}
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _read(kind: type[V], record: dict[str, Any], what: str, page: str) -> V:
+    try:
+        return kind.model_validate(record)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise WireError(
+            f"{what} is unreadable at {where!r}: {first['msg']}", fix=f"compare it with {page}"
+        ) from exc

@@ -59,6 +59,19 @@ class AutoSpans:
             return None
         return self._own.end(span, fields)
 
+    @property
+    def is_live(self) -> bool:
+        """Is there a global provider by now?"""
+        return _has_provider()
+
+    def note_feedback(self, feedback: Mapping[str, Any], /) -> str:
+        """Emit its event where there is a global logger provider."""
+        return self._live.note_feedback(feedback)
+
+    def leave_out(self, span: OpenSpan, /, *, keeps_notes: bool) -> None:
+        """Take a span of our own out of its trace."""
+        self._own.leave_out(span, keeps_notes=keeps_notes)
+
 
 def check(settings: Settings, *, otlp: bool) -> None:
     """See that ``settings`` name one maker of spans; ``otlp``: there is an `otlp+…` exporter.

@@ -29,7 +29,14 @@ from turnspan.telemetry import semconv as names
 from turnspan.telemetry.attributes import SpanFacts, step_facts, turn_facts
 from turnspan.telemetry.current import SPAN_KEY, current_context, deactivate
 from turnspan.telemetry.current import activate as make_current
+from turnspan.telemetry.evaluation import (
+    JudgedTurn,
+    RecentTurns,
+    evaluation_attributes,
+    response_id_of,
+)
 from turnspan.telemetry.light import state_of
+from turnspan.telemetry.live_events import emit_event
 
 __all__ = ["LiveSpan", "LiveSpans"]
 
@@ -86,12 +93,13 @@ class LiveSpans:
     Thread-safe. Whatever a provider, sampler or processor raises is logged, not passed on.
     """
 
-    __slots__ = ("_content", "_ids", "_tracer")
+    __slots__ = ("_content", "_ids", "_recent", "_tracer")
 
     def __init__(self, ids: Ids, *, content: bool = False) -> None:
         self._ids = ids
         self._content = content
         self._tracer: tuple[TracerProvider, Tracer] | None = None
+        self._recent = RecentTurns()
 
     def start(  # noqa: PLR0917  # as the port has it
         self,
@@ -133,6 +141,8 @@ class LiveSpans:
         if span.token is not None:
             token, span.token = span.token, None
             deactivate(token)
+        if span.is_turn and "id" in fields:
+            self._remember(span, fields)
         real = span.span
         if real is None:
             return
@@ -145,6 +155,26 @@ class LiveSpans:
             real.end(fields["ended_at"])
         except Exception as exc:  # noqa: BLE001  # border: foreign span processors
             say("live-end", "a span could not be ended", error=exc)
+
+    @property
+    def is_live(self) -> bool:
+        """Always."""
+        return True
+
+    def note_feedback(self, feedback: Fields, /) -> str:
+        """Emit its event on the application's logger provider, where it has set one."""
+        turn = self._recent.find(feedback["turn_id"])
+        told = evaluation_attributes(feedback, turn, content=self._content)
+        is_told = emit_event(names.EVALUATION_RESULT, feedback["at"], told, turn)
+        return "live" if is_told else "own"
+
+    def leave_out(self, span: OpenSpan, /, *, keeps_notes: bool) -> None:
+        """Do nothing: which spans go out, the application's sampler has decided."""
+
+    def _remember(self, span: LiveSpan, fields: Fields) -> None:
+        trace_id, span_id = f"{span.trace_id:032x}", f"{span.span_id:016x}"
+        known = (span.session_id, response_id_of(fields))
+        self._recent.add(JudgedTurn(fields["id"], trace_id, span_id, span.flags, *known))
 
     def _facts(self, span: LiveSpan, fields: Fields) -> SpanFacts:
         try:

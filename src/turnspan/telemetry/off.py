@@ -67,3 +67,15 @@ class OffSpans:
 
     def end(self, span: OpenSpan, fields: Mapping[str, Any], /) -> None:
         """Do nothing."""
+
+    @property
+    def is_live(self) -> bool:
+        """Never."""
+        return False
+
+    def note_feedback(self, feedback: Mapping[str, Any], /) -> str:
+        """Do nothing: OpenTelemetry is not to hear of it."""
+        return "off"
+
+    def leave_out(self, span: OpenSpan, /, *, keeps_notes: bool) -> None:
+        """Do nothing: it is in no trace."""

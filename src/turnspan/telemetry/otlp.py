@@ -19,11 +19,11 @@ from turnspan.telemetry.attributes import (
     turn_facts,
     with_notes,
 )
+from turnspan.telemetry.by_resource import ByResource
 from turnspan.telemetry.limits import SpanLimits, cut
-from turnspan.telemetry.protobuf import attributes, delimited, fields, text, varint
-from turnspan.telemetry.resource import with_sdk
+from turnspan.telemetry.protobuf import attributes, delimited, text, varint
 
-__all__ = ["RequestWriter", "rejected_spans"]
+__all__ = ["RequestWriter"]
 
 Fields: TypeAlias = Mapping[str, Any]
 
@@ -36,13 +36,12 @@ class RequestWriter:
     Requests set one behind the other parse as one. Not thread-safe.
     """
 
-    __slots__ = ("_content", "_groups", "_limits", "_scope")
+    __slots__ = ("_by_resource", "_content", "_limits")
 
     def __init__(self, *, content: bool, limits: SpanLimits = _NO_LIMITS) -> None:
         self._content = content
         self._limits = limits
-        self._scope = _scope()
-        self._groups: list[tuple[Fields, list[bytes]]] = []
+        self._by_resource = ByResource()
 
     def add(self, turn: Fields) -> None:
         """Write the spans of ``turn``, a decoded `turn` line; all of them, or none.
@@ -54,33 +53,11 @@ class RequestWriter:
         for span in self._spans(turn):
             payload = b"".join(span)
             parts += (b"\x12", varint(len(payload)), payload)
-        self._group(turn.get("resource") or {}).extend(parts)
+        self._by_resource.add(turn.get("resource") or {}, parts)
 
     def take(self) -> bytes:
         """The request of all turns since the last `take`; empty where there were none."""
-        groups, self._groups = self._groups, []
-        parts: list[bytes] = []
-        for resource, spans in groups:
-            self._resource_spans(resource, spans, parts)
-        return b"".join(parts)
-
-    def _group(self, resource: Fields) -> list[bytes]:
-        for known, spans in reversed(self._groups):
-            if known == resource:
-                return spans
-        self._groups.append((resource, []))
-        return self._groups[-1][1]
-
-    def _resource_spans(self, resource: Fields, spans: list[bytes], parts: list[bytes]) -> None:
-        """Append the spans of one process; lengths come first, so that nothing is copied twice."""
-        found: list[bytes] = []
-        attributes(b"\x0a", with_sdk(resource), found)
-        about = delimited(b"\x0a", b"".join(found))
-        size = len(self._scope) + sum(map(len, spans)) + len(_SCHEMA_URL)
-        head = b"\x12" + varint(size)
-        parts += (b"\x0a", varint(len(about) + len(head) + size), about, head, self._scope)
-        parts += spans
-        parts.append(_SCHEMA_URL)
+        return self._by_resource.take()
 
     def _spans(self, turn: Fields) -> Iterable[list[bytes]]:
         trace, content = turn["trace"], self._content
@@ -166,22 +143,6 @@ class RequestWriter:
             parts.append(b"\x70" + varint(dropped))
 
 
-def rejected_spans(body: bytes) -> tuple[int, str]:
-    """Count and message of an `ExportTraceServiceResponse` that took only a part.
-
-    (0, "") for one that took all, and for bytes that are no such message.
-    """
-    try:
-        partial = dict(fields(body)).get(1)
-        found = dict(fields(partial)) if isinstance(partial, bytes) else {}
-    except ValueError:
-        return 0, ""
-    count, message = found.get(1, 0), found.get(2, b"")
-    if not isinstance(count, int) or not isinstance(message, bytes):
-        return 0, ""
-    return count, message.decode("utf-8", "replace")
-
-
 def _within(
     pairs: dict[str, Any], count: int | None, chars: int | None
 ) -> tuple[dict[str, Any], int]:
@@ -211,13 +172,5 @@ def _ids(trace_id: str, span_id: str, parent_id: str | None = None) -> bytes:
     return bytes.fromhex(f"0a10{trace_id}1208{span_id}2208{parent_id}")
 
 
-def _scope() -> bytes:
-    from turnspan import __version__  # here: it may change under a test, never under a writer
-
-    payload = text(b"\x0a", names.SCOPE_NAME) + text(b"\x12", __version__)
-    return delimited(b"\x0a", payload)
-
-
-_SCHEMA_URL = text(b"\x1a", names.SCHEMA_URL)
 # Field 6 (kind), and the tag of field 7 (start), which always follows.
 _KINDS = {kind: b"\x30" + varint(kind) + b"\x39" for kind in range(1, 6)}

@@ -17,6 +17,7 @@ from turnspan.telemetry.sampling import Sampler
 __all__ = ["OwnSpans"]
 
 _OURS = frozenset({LightSpan, LightStepSpan})
+_SAMPLED_FLAG = 1
 _RANDOM_FLAG = 2  # W3C level 2: whoever passes a trace on keeps it
 
 
@@ -74,6 +75,21 @@ class OwnSpans:
                 return light.notes  # of another context, which nobody can put back here
         return light.notes
 
+    @property
+    def is_live(self) -> bool:
+        """Never."""
+        return False
+
+    def note_feedback(self, feedback: Mapping[str, Any], /) -> str:
+        """Do nothing: an `otlp+…` exporter tells of it."""
+        return "own"
+
+    def leave_out(self, span: OpenSpan, /, *, keeps_notes: bool) -> None:
+        """Clear its sampled flag; with ``keeps_notes`` it is what samplers call record-only."""
+        if type(span) is LightSpan:
+            span.flags &= ~_SAMPLED_FLAG
+            span.sampled = span.sampled and keeps_notes
+
     def _join(self, span: LightSpan, current: Context) -> None:
         """Make ``span`` a child of the current span, or the root of a new trace."""
         context = _context_of(current[SPAN_KEY]) if SPAN_KEY in current else None
@@ -85,8 +101,8 @@ class OwnSpans:
         span.trace_id = context.trace_id
         span.parent_span_id = context.span_id
         span.state = state_of(context)
-        span.sampled = self._decide(context.trace_id, bool(context.trace_flags & 1))
-        span.flags = (context.trace_flags & _RANDOM_FLAG) | (1 if span.sampled else 0)
+        span.sampled = self._decide(context.trace_id, bool(context.trace_flags & _SAMPLED_FLAG))
+        span.flags = (context.trace_flags & _RANDOM_FLAG) | (_SAMPLED_FLAG if span.sampled else 0)
 
 
 def _context_of(found: Any) -> SpanContext | None:

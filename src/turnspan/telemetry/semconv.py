@@ -74,6 +74,14 @@ REQUEST_PARAMETERS: Final[dict[str, tuple[str, type]]] = {
 }
 CHOICE_COUNT: Final = "gen_ai.request.choice.count"
 
+# Source: the same, model/gen-ai/events.yaml, `gen_ai.evaluation.result`
+EVALUATION_RESULT: Final = "gen_ai.evaluation.result"
+EVALUATION_NAME: Final = "gen_ai.evaluation.name"
+EVALUATION_SCORE: Final = "gen_ai.evaluation.score.value"
+EVALUATION_LABEL: Final = "gen_ai.evaluation.score.label"
+EVALUATION_EXPLANATION: Final = "gen_ai.evaluation.explanation"
+FEEDBACK: Final = "feedback"  # what we call the metric: the conventions ask for a name
+
 # Source: https://opentelemetry.io/docs/specs/semconv/registry/attributes/error/ v1.44.0
 ERROR_TYPE: Final = "error.type"
 OTHER_ERROR: Final = "_OTHER"
@@ -108,6 +116,7 @@ TURN_ID: Final = "turnspan.turn.id"
 TURN_NUMBER: Final = "turnspan.turn.number"
 TURN_STATUS: Final = "turnspan.turn.status"
 TURN_RESUMES: Final = "turnspan.turn.resumes"
+FEEDBACK_ID: Final = "turnspan.feedback.id"
 STEP_STATUS: Final = "turnspan.step.status"
 TAGS: Final = "turnspan.tags"
 METADATA: Final = "turnspan.metadata"

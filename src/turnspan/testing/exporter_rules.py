@@ -12,10 +12,17 @@ destination that never answers: it asks how long the exporter took, not what bec
 import time
 from collections.abc import Callable, Sequence
 from threading import Thread
-from typing import Final
+from typing import Any, Final
 
-from turnspan.ports import Exporter, JournalledTurn, Outcome
-from turnspan.testing.turns import raw_turn
+from turnspan.ports import (
+    Exporter,
+    Journalled,
+    JournalledFeedback,
+    JournalledTurn,
+    Outcome,
+    takes_feedback,
+)
+from turnspan.testing.turns import raw_feedback, raw_turn
 
 __all__ = ["ExporterMaker", "MakeExporter", "Rule", "exporter_rules"]
 
@@ -27,6 +34,8 @@ _SHORT_S: Final = 0.2
 _GRACE_S: Final = 1.0  # a busy machine is not a broken exporter
 _TORN: Final = b'{"record":"turn","id":"turn_torn0000000","session_id":\n'
 _NO_TURN: Final = b'{"record":"turn","id":7}\n'
+_TORN_FEEDBACK: Final = b'{"record":"feedback","id":"feedback_torn0000","turn_id":\n'
+_NO_FEEDBACK: Final = b'{"record":"feedback","id":7}\n'
 _BINARY: Final = b"\xff\xfe\x00 not even text\n"
 
 
@@ -34,7 +43,8 @@ class ExporterMaker:
     """Makes exporters for one destination, and can tell what is there.
 
     ``arrived`` answers with the ids of the turns at the destination, in the order in which
-    they came, an id twice where it is there twice. ``secrets`` are texts that must never be
+    they came, an id twice where it is there twice, and ``feedback_arrived`` the same of
+    feedback, for an exporter that takes it. ``secrets`` are texts that must never be
     shown. Rules take a plain callable as well, and then check less.
     """
 
@@ -43,10 +53,12 @@ class ExporterMaker:
         make: MakeExporter,
         *,
         arrived: Callable[[], Sequence[str]] | None = None,
+        feedback_arrived: Callable[[], Sequence[str]] | None = None,
         secrets: Sequence[str] = (),
     ) -> None:
         self._make = make
         self.arrived: Callable[[], Sequence[str]] | None = arrived
+        self.feedback_arrived: Callable[[], Sequence[str]] | None = feedback_arrived
         self.secrets: Sequence[str] = secrets
 
     def __call__(self) -> Exporter:
@@ -62,6 +74,7 @@ def exporter_rules() -> list[Rule]:
         keeps_the_order,
         keeps_a_turn_that_comes_twice_once,
         survives_an_undecodable_line,
+        keeps_feedback_like_turns,
         has_a_stable_name_without_credentials,
         exports_from_another_thread,
         keeps_its_timeout,
@@ -128,6 +141,28 @@ def survives_an_undecodable_line(make: MakeExporter) -> None:
         harmed = outcome.refused.keys() | outcome.unsent
         _require(not harmed & {0, 2}, f"good turns beside {bad!r} were not delivered: {outcome}")
     exporter.close(timeout_s=_TIMEOUT_S)
+
+
+def keeps_feedback_like_turns(make: MakeExporter) -> None:
+    """If it takes feedback: delivered among turns and alone, once, and never a reason to stop."""
+    if not takes_feedback(make()):
+        return
+    turn, other, feedback = raw_turn(1), raw_turn(2), raw_feedback(1)
+    for exporter in (make(), make()):
+        for batch in ((turn, feedback, other), (feedback,)):
+            _require_delivered(_exported(exporter, batch), len(batch))
+        for bad in (_TORN_FEEDBACK, _NO_FEEDBACK):
+            outcome = _exported(exporter, (turn, JournalledFeedback(bad), feedback))
+            _require(1 not in outcome.unsent, f"{bad!r} would be sent again and again: {outcome}")
+            harmed = outcome.refused.keys() | outcome.unsent
+            _require(not harmed & {0, 2}, f"good ones beside {bad!r} did not arrive: {outcome}")
+        exporter.close(timeout_s=_TIMEOUT_S)
+        _require(_exported(exporter, (feedback,)).unsent == {0}, "closed, and yet it took feedback")
+    for what, ids in (("arrived", _ids((turn, other))), ("feedback_arrived", [_id(feedback)])):
+        there = _arrived(make, what)
+        if there is not None:  # beside what nobody could read, which it may have passed on
+            seen = [each for each in there if each in ids]
+            _require(seen == ids, f"sent {ids} again and again, there {seen}")
 
 
 def has_a_stable_name_without_credentials(make: MakeExporter) -> None:
@@ -209,17 +244,22 @@ def _ids(batch: Sequence[JournalledTurn]) -> list[str]:
     return [turn.turn.id for turn in batch]
 
 
-def _arrived(make: MakeExporter) -> list[str] | None:
-    ask: Callable[[], Sequence[str]] | None = getattr(make, "arrived", None)
+def _id(feedback: JournalledFeedback) -> str:
+    return feedback.feedback.id
+
+
+def _arrived(make: MakeExporter, what: str = "arrived") -> list[str] | None:
+    ask: Callable[[], Sequence[str]] | None = getattr(make, what, None)
     return None if ask is None else list(ask())
 
 
 def _exported(
-    exporter: Exporter, batch: Sequence[JournalledTurn], *, timeout_s: float = _TIMEOUT_S
+    exporter: Exporter, batch: Sequence[Journalled], *, timeout_s: float = _TIMEOUT_S
 ) -> Outcome:
     """The outcome of ``batch``, once it is known to make sense."""
+    given: Any = batch  # feedback only for those that take it
     try:
-        outcome = exporter.export(batch, timeout_s=timeout_s)
+        outcome = exporter.export(given, timeout_s=timeout_s)
     except Exception as exc:
         raise AssertionError(f"export raised {type(exc).__name__}: {exc}") from exc
     _require(isinstance(outcome, Outcome), f"export answered with a {type(outcome).__name__}")

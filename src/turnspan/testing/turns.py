@@ -1,15 +1,16 @@
-"""Turns for tests: the same ids and times in every run."""
+"""Turns and feedback for tests: the same ids and times in every run."""
 
 import random
 from collections.abc import Mapping
 from typing import Any, Final, get_args
 
-from turnspan.ports import JournalledTurn
+from turnspan.ports import JournalledFeedback, JournalledTurn
 from turnspan.schema import (
     Agent,
     Content,
     Cut,
     Error,
+    Feedback,
     Message,
     MessagePart,
     Model,
@@ -20,10 +21,19 @@ from turnspan.schema import (
     Trace,
     Turn,
     Usage,
+    encode_feedback,
     encode_turn,
 )
 
-__all__ = ["START_NS", "make_step", "make_turn", "raw_turn", "sample_turns"]
+__all__ = [
+    "START_NS",
+    "make_feedback",
+    "make_step",
+    "make_turn",
+    "raw_feedback",
+    "raw_turn",
+    "sample_turns",
+]
 
 START_NS: Final = 1_700_000_000_000_000_000
 """When turn 0 began; each turn after it begins a second later and takes half of one."""
@@ -90,6 +100,29 @@ def make_step(index: int = 1, /, **changes: Any) -> Step:
 def raw_turn(index: int = 1, /, **changes: Any) -> JournalledTurn:
     """`make_turn` as the journal hands it to an exporter."""
     return JournalledTurn(encode_turn(make_turn(index, **changes)))
+
+
+def make_feedback(index: int = 1, /, **changes: Any) -> Feedback:
+    """Feedback on the turn ``index``, given a second after it ended.
+
+    Raises:
+        TypeError: feedback has no such field.
+    """
+    fields: dict[str, Any] = {
+        "id": f"feedback_{index:012d}",
+        "turn_id": f"turn_{index:012d}",
+        "at": START_NS + index * 1_000 * _MS + 1_500 * _MS,
+        "rating": "good",
+        "score": 0.5,
+        "comment": f"comment {index}",
+        "resource": {"service.name": "tests"},
+    }
+    return Feedback(**_changed(fields, changes, Feedback.model_fields))
+
+
+def raw_feedback(index: int = 1, /, **changes: Any) -> JournalledFeedback:
+    """`make_feedback` as the journal hands it to an exporter."""
+    return JournalledFeedback(encode_feedback(make_feedback(index, **changes)))
 
 
 def sample_turns(count: int, *, seed: int = 0) -> list[Turn]:

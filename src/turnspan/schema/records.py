@@ -1,0 +1,11 @@
+"""How the lines of a journal begin, so that a reader chooses without decoding."""
+
+from typing import Final
+
+__all__ = ["FEEDBACK", "OPEN", "SEGMENT", "STEP", "TURN"]
+
+SEGMENT: Final = b'{"record":"segment",'
+OPEN: Final = b'{"record":"open",'
+STEP: Final = b'{"record":"step",'
+TURN: Final = b'{"record":"turn",'
+FEEDBACK: Final = b'{"record":"feedback",'
