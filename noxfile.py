@@ -48,7 +48,17 @@ def lowest(session: nox.Session) -> None:
     resolved = str(Path(session.create_tmp()) / "lowest.txt")
     session.run(
         *("uv", "pip", "compile", "--quiet", "--no-header", "--resolution", "lowest-direct"),
-        *("--extra", "otlp", "--extra", "server", "--python", "python", "--output-file", resolved, "pyproject.toml"),
+        *(
+            "--extra",
+            "otlp",
+            "--extra",
+            "server",
+            "--python",
+            "python",
+            "--output-file",
+            resolved,
+            "pyproject.toml",
+        ),
         env={"UV_SYSTEM_CERTS": "true"},
     )
     session.log(Path(resolved).read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""A request that is not answered as it hoped: one value, worded by each dialect in its own way.
+"""What went wrong with a request: one value, which each dialect words in its own way.
 
 Source: https://www.rfc-editor.org/rfc/rfc9457 (the native form, problem details).
 """
@@ -53,7 +53,7 @@ class Problem(HTTPException):
         self.code = code
         self.param = param
         self.resource = resource
-        self.errors = tuple(errors)
+        self.errors: tuple[FieldError, ...] = tuple(errors)
         self.retry_after_s = retry_after_s
         self.extra: Mapping[str, Any] = dict(extra or {})
 

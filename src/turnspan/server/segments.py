@@ -1,4 +1,4 @@
-"""Ids in paths: `{id:segment}`, and `{id:segments}` for clients that leave slashes as they are."""
+"""Ids in paths: `{id:segment}`, and `{id:segments}` where clients leave slashes alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One process that serves: it listens, answers until it is told to stop, and stops cleanly."""
+"""One process that serves: it listens, answers until it is told to stop, then stops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long turns took, as buckets a tenth apart: they add up, so quantiles come from counts."""
+"""How long turns took, in buckets a tenth apart, whose counts add up to quantiles."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""How a database gets from any released version to this one: numbered steps, each run once.
+"""How a database gets from any released version to this one: numbered steps.
 
-A step is never edited once it was released; a change is a further step. Words in braces differ
+Each is run once, and never edited once it was released; a change is a further step. Words in braces differ
 between the databases.
 """
 

@@ -1,4 +1,4 @@
-"""The seam between routes and what keeps their data: `Store`, and `TurnStore` for one project.
+"""The seam between routes and databases: `Store`, and `TurnStore` for one project.
 
 A route is handed a `TurnStore`: it is bound to the project of the caller's key, so no route can
 reach what belongs to another. Everything here is synchronous and thread-safe; a plain `def`

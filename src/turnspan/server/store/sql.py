@@ -1,4 +1,4 @@
-"""The store on an SQL database: each method a transaction of one of the rooms beside this one."""
+"""The store on an SQL database: each method is a transaction of a room beside this one."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import ceil
+from typing import Final
 
 from starlette.responses import Response
 
@@ -14,9 +15,9 @@ from turnspan.server.routes.native import document, health, ingest, sessions, st
 
 __all__ = ["dialect"]
 
-router = DialectRouter()
-for room in (health, ingest, turns, sessions, stats):
-    router.take(room.router)
+router: Final[DialectRouter] = DialectRouter()
+for _room in (health, ingest, turns, sessions, stats):
+    router.take(_room.router)
 
 
 def _render(problem: Problem, call: Call) -> Response:
@@ -35,7 +36,7 @@ def _headers(call: Call, _status: int) -> Mapping[str, str]:
     }
 
 
-dialect = Dialect(
+dialect: Final[Dialect] = Dialect(
     name=NATIVE,
     router=router,
     render=_render,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from turnspan.notices import say
 from turnspan.server.call import Calling
 from turnspan.server.dialect import DialectRouter
 from turnspan.server.problem import Problem
 
-router = DialectRouter()
+router: Final[DialectRouter] = DialectRouter()
 
 
 @router.get("/health")

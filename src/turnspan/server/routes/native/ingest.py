@@ -13,7 +13,7 @@ from turnspan.server.incoming import Item, records, store_records
 from turnspan.server.problem import Problem
 from turnspan.server.routes.native.params import PROBLEMS
 
-router = DialectRouter()
+router: Final[DialectRouter] = DialectRouter()
 
 _TURN: Final = {"$ref": "#/components/schemas/Turn"}
 _RESULTS: Final = {

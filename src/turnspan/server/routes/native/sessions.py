@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel
 
@@ -20,7 +20,7 @@ from turnspan.server.routes.native.params import (
 )
 from turnspan.server.store.port import Receipt, Session
 
-router = DialectRouter()
+router: Final[DialectRouter] = DialectRouter()
 
 
 class SessionShown(BaseModel):

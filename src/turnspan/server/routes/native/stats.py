@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Query
 from pydantic import BaseModel
@@ -12,7 +12,7 @@ from turnspan.server.dialect import DialectRouter
 from turnspan.server.routes.native.params import METADATA, PROBLEMS, Turns
 from turnspan.server.store.port import Period, Statistics
 
-router = DialectRouter()
+router: Final[DialectRouter] = DialectRouter()
 
 
 class Group(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from fastapi import Body
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,7 +24,7 @@ from turnspan.server.routes.native.params import (
 )
 from turnspan.server.store.port import Feedback
 
-router = DialectRouter()
+router: Final[DialectRouter] = DialectRouter()
 
 NDJSON: Final = "application/x-ndjson"
 _CHUNK_BYTES: Final = 256 * 1024
@@ -43,7 +43,7 @@ class Judgement(BaseModel):
     What is left out, or null, is withdrawn.
     """
 
-    model_config = ConfigDict(strict=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(strict=True)
 
     rating: str | None = Field(default=None, max_length=200)
     score: float | None = Field(default=None, allow_inf_nan=False)
