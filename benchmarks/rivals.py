@@ -25,9 +25,7 @@ STARTS_S = 120.0
 def measured(turns: Sequence[Turn]) -> Iterator[tuple[str, float | None]]:
     """Seconds a turn of each tool; None where its Python was not named."""
     words = sys.argv
-    named = dict(
-        words[at + 1].split("=", 1) for at, word in enumerate(words) if word == "--beside"
-    )
+    named = dict(words[at + 1].split("=", 1) for at, word in enumerate(words) if word == "--beside")
     for name in COMMANDS:
         yield name, taken(name, named[name], turns) if name in named else None
 

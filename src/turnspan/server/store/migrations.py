@@ -1,7 +1,7 @@
 """How a database gets from any released version to this one: numbered steps.
 
-Each is run once, and never edited once it was released; a change is a further step. Words in braces differ
-between the databases.
+Each is run once, and never edited once it was released; a change is a further step. Words in
+braces differ between the databases.
 """
 
 from __future__ import annotations
