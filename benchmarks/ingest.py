@@ -86,8 +86,7 @@ def loop(path: Path, turns: list[Turn]) -> float:
                 "steps": [row for seq, turn in some for row in step_rows(turn, "default", seq)],
                 "turn_text (rowid, words)": [(seq, searched_words(turn)) for seq, turn in some],
                 "sessions": [
-                    (None, "default", id, "a", None, None, "{}", None, "{}", 1, 1, None, None)
-                    + (1, 1, 10, 10, 0)
+                    (None, "default", id, "a", None, None, "{}", None, "{}", *([1] * 9))
                     for id in sessions
                 ],
             }

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 LIMITS = ("--limits", "requests_per_s=1000000", "--limits", "burst=1000000")
 
@@ -18,7 +18,7 @@ class Server:
     def __init__(self, path: Path) -> None:
         self._words = ("serve", "--store", str(path), "--port", "0", "--no-access-log", *LIMITS)
 
-    def __enter__(self) -> "Server":
+    def __enter__(self) -> Self:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "turnspan", *self._words], stderr=subprocess.PIPE
         )

@@ -392,6 +392,7 @@ def test_what_a_decorator_records_arrives_whole(serve, run):
         turnspan.configure(exporters=[memory, sys.argv[1]], directory="journal")
         with turnspan.session("s", user_id="ada"):
             adder("1 + 2?")
+            turnspan.feedback(memory.turns[0].id, rating="good", score=0.5)
         print(turnspan.flush(10.0).unsent)
         from turnspan.schema import encode_turn
         print(encode_turn(memory.turns[0]).decode(), end="")
@@ -404,3 +405,5 @@ def test_what_a_decorator_records_arrives_whole(serve, run):
     assert [decode_turn(json.dumps(turn).encode()) for turn in stored.json["data"]] == [
         decode_turn(said[1].encode())
     ]
+    (judgement,) = api.get(f"/v1/turns/{ids(stored)[0]}/feedback").json["data"]
+    assert (judgement["author"], judgement["rating"], judgement["score"]) == ("ada", "good", 0.5)
