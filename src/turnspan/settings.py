@@ -158,13 +158,6 @@ class Settings:
         2.0, "Longest the exit of the process waits for delivery.", env="TURNSPAN_EXIT_S", unit="s"
     )
 
-    store: str = _option(
-        "turns.db",
-        "Where `turnspan serve` keeps turns: a file, or `postgresql://HOST/DATABASE`.",
-        env="TURNSPAN_STORE",
-        secret=True,
-    )
-
     @classmethod
     def read(cls, environ: Mapping[str, str], given: Mapping[str, Any]) -> Settings:
         """Arguments over ``environ`` over defaults.
