@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from turnspan.settings import Settings
 
 __all__ = [
+    "STORE",
     "add_dir",
     "add_json",
     "add_store",
@@ -26,7 +27,7 @@ __all__ = [
 ]
 
 _DIRECTORY = "TURNSPAN_DIR"
-_STORE = "TURNSPAN_STORE"
+STORE = "TURNSPAN_STORE"
 
 
 def add_dir(parser: argparse.ArgumentParser) -> None:
@@ -102,7 +103,7 @@ def store_of(args: argparse.Namespace) -> Iterator[SqlStore]:
     """
     from turnspan.server.store import open_store
 
-    store = open_store(args.store or os.environ.get(_STORE, "").strip() or "turns.db")
+    store = open_store(args.store or os.environ.get(STORE, "").strip() or "turns.db")
     try:
         yield store
     finally:
