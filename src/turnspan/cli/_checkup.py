@@ -81,6 +81,7 @@ class Checkup:
 
     def _readable(self) -> Settings:
         """The settings without what cannot be read of them, which is a mistake each."""
+        from turnspan.capture.policy import Policy
         from turnspan.settings import Settings, options
 
         environ: dict[str, str] = {}
@@ -89,7 +90,7 @@ class Checkup:
                 continue
             one = {option.env: self._environ[option.env]}
             try:
-                Settings.read(one, {})
+                Policy.of(Settings.read(one, {}))
             except TurnspanError as error:
                 self._mistakes.append(Finding("settings", BROKEN, error.what, error.fix))
             else:
