@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -36,9 +36,7 @@ def clean(text: str) -> str:
     """``text`` as a column can hold it: without NUL and halves of surrogate pairs."""
     if "\0" in text:
         text = text.replace("\0", "�")
-    if text.isascii():
-        return text
-    return text.encode("utf-8", "replace").decode() if _is_broken(text) else text
+    return text if text.isascii() or not _is_broken(text) else _mended(text)
 
 
 def text_of(value: Any) -> str:
@@ -73,11 +71,12 @@ def unstorable(turn: Turn) -> str | None:
     """Why no row can hold ``turn``; None where one can."""
     if not turn.id or len(turn.id) > MAX_ID_CHARS:
         return f"an id has 1 to {MAX_ID_CHARS} characters"
-    times = (turn.started_at, turn.ended_at, turn.number or 0)
-    used = turn.usage
-    counts = (used.input_tokens or 0, used.output_tokens or 0) if used else ()
-    of_steps = (at for step in turn.steps for at in (step.started_at, step.ended_at))
-    if not all(-MAX_INT <= number <= MAX_INT for number in (*times, *counts, *of_steps)):
+    numbers = [turn.started_at, turn.ended_at, turn.number or 0]
+    if (used := turn.usage) is not None:
+        numbers += (used.input_tokens or 0, used.output_tokens or 0)
+    for step in turn.steps:
+        numbers += (step.started_at, step.ended_at)
+    if max(numbers) > MAX_INT or min(numbers) < -MAX_INT:
         return "a number is beyond 64 bits"
     return None
 
@@ -127,29 +126,23 @@ def searched_words(turn: Turn) -> str:
 
 
 def _texts(turn: Turn) -> Iterator[str]:
-    for content in (turn.input, turn.output):
-        if content is not None:
-            yield content.content
+    yield from _texts_around(turn)
     if turn.reasoning:
         yield turn.reasoning
-    if turn.error is not None:
-        yield turn.error.message
     for message in turn.messages:
         for part in message.parts:
             said = (part.__pydantic_extra__ or {}).get("content")
             if isinstance(said, str):
                 yield said
-    yield from _texts_of_steps(turn.steps)
+    for step in turn.steps:
+        yield from _texts_around(step)
 
 
-def _texts_of_steps(steps: Iterable[Step]) -> Iterator[str]:
-    for step in steps:
-        if step.input is not None:
-            yield step.input.content
-        if step.output is not None:
-            yield step.output.content
-        if step.error is not None:
-            yield step.error.message
+def _texts_around(each: Turn | Step) -> tuple[str, ...]:
+    """What went in and came out, or went wrong."""
+    found = (each.input, each.output)
+    said = tuple(content.content for content in found if content is not None)
+    return said if each.error is None else (*said, each.error.message)
 
 
 def _label(value: Any) -> str | None:
@@ -164,6 +157,10 @@ def _label(value: Any) -> str | None:
 
 def _clean(text: str | None) -> str | None:
     return None if text is None else clean(text)
+
+
+def _mended(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 def _is_broken(text: str) -> bool:
