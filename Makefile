@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard integrations/*/pyproject.toml))
 PLUGIN_TESTS := $(patsubst %,--group %/pyproject.toml:test,$(PLUGINS))
 PROJECTS := pyproject.toml $(wildcard integrations/*/pyproject.toml)
-BENCHMARKS := overhead streams imports growth memory values throughput
+BENCHMARKS := overhead streams imports growth memory values throughput ingest reading
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
@@ -86,5 +86,5 @@ $(VENV)/.runtime: $(VENV)/.made pyproject.toml integrations/langchain/pyproject.
 
 $(VENV)/.workshop: $(VENV)/.made $(PROJECTS)
 	@echo "installing turnspan, its plugins and the workshop's tools into $(VENV)"
-	@$(PIP) install --quiet -e '.[otlp]' $(addprefix -e ,$(PLUGINS)) --group dev $(PLUGIN_TESTS)
+	@$(PIP) install --quiet -e '.[otlp,server]' $(addprefix -e ,$(PLUGINS)) --group dev $(PLUGIN_TESTS)
 	@touch $@

@@ -33,7 +33,7 @@ def tests(session: nox.Session) -> None:
     _install_pip(session)
     plugins = [part for path in PLUGINS for part in ("-e", str(path))]
     groups = [part for path in PLUGINS for part in ("--group", f"{path}/pyproject.toml:test")]
-    session.install("-e", ".[otlp]", *plugins, *TESTS, *groups)
+    session.install("-e", ".[otlp,server]", *plugins, *TESTS, *groups)
     session.run("python", "-m", "pytest", "-q", *session.posargs)
 
 
@@ -49,7 +49,17 @@ def lowest(session: nox.Session) -> None:
     resolved = str(Path(session.virtualenv.location) / "lowest.txt")
     session.run(
         *("uv", "pip", "compile", "--quiet", "--no-header", "--resolution", "lowest-direct"),
-        *("--extra", "otlp", "--python", "python", "--output-file", resolved, "pyproject.toml"),
+        *(
+            "--extra",
+            "otlp",
+            "--extra",
+            "server",
+            "--python",
+            "python",
+            "--output-file",
+            resolved,
+            "pyproject.toml",
+        ),
         env={"UV_SYSTEM_CERTS": "true"},
     )
     session.log(Path(resolved).read_text(encoding="utf-8"))

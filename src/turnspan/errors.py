@@ -6,6 +6,8 @@ TurnspanError
 ├── ExporterError      a destination cannot be built from what was given; raised by configure()
 ├── IntegrationError   an agent framework could not be hooked; raised where it is switched on
 ├── JournalError       a command was given a directory that holds no journal it can use
+├── ServerError        the server cannot start as it was asked to
+├── StoreError         a store cannot be opened: unknown URL, missing driver, later version
 └── WireError          bytes that were to be read as a turn are none
 
 A failed export is not here: it is counted, logged, and never raised into the caller's code.
@@ -16,7 +18,9 @@ __all__ = [
     "ExporterError",
     "IntegrationError",
     "JournalError",
+    "ServerError",
     "SettingsError",
+    "StoreError",
     "TurnspanError",
     "WireError",
 ]
@@ -56,6 +60,14 @@ class IntegrationError(TurnspanError):
 
 class JournalError(TurnspanError):
     """A directory that should hold a journal does not, or cannot be read."""
+
+
+class ServerError(TurnspanError):
+    """The server cannot start as it was asked to; nothing listens."""
+
+
+class StoreError(TurnspanError):
+    """A store cannot be opened; nothing of it was changed."""
 
 
 class WireError(TurnspanError):

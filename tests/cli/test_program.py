@@ -26,20 +26,22 @@ def test_every_module_is_a_command_with_its_help(call, capsys):
 
     assert left.value.code == 0
     assert set(commands()) == {
-        "dead", "demo", "doctor", "drain", "purge", "sessions", "show", "tail", "version",
+        "dead", "demo", "doctor", "drain", "keys", "purge", "serve", "sessions", "show", "tail",
+        "version",
     }  # fmt: skip
     assert [name for name in commands() if f"\n    {name} " not in said] == []
 
 
 @pytest.mark.parametrize("name", commands())
 def test_each_command_prints_json_and_takes_a_directory(name, call, capsys):
-    """`--json` is there on each that prints data, and `--dir` on each that looks at a journal."""
+    """`--json` is on each that prints data, `--dir` or `--store` on each that looks at some."""
     with pytest.raises(SystemExit):
         main([name, "--help"])
     said = capsys.readouterr().out
 
-    assert "--json" in said
-    assert ("--dir" in said) == (name != "version")
+    assert ("--json" in said) == (name != "serve")
+    assert ("--dir" in said) == (name not in {"keys", "serve", "version"})
+    assert ("--store" in said) == (name in {"keys", "serve"})
 
 
 def test_the_version_is_quick_to_say():

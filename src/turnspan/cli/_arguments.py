@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from turnspan.errors import JournalError, SettingsError
 
 if TYPE_CHECKING:
     from turnspan.journal import Directory
+    from turnspan.server.store.sql import SqlStore
     from turnspan.settings import Settings
 
-__all__ = ["add_dir", "add_json", "directory_of", "settings_of"]
+__all__ = [
+    "STORE",
+    "add_dir",
+    "add_json",
+    "add_store",
+    "directory_of",
+    "server_rooms",
+    "settings_of",
+    "store_of",
+]
 
 _DIRECTORY = "TURNSPAN_DIR"
+STORE = "TURNSPAN_STORE"
 
 
 def add_dir(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +40,13 @@ def add_dir(parser: argparse.ArgumentParser) -> None:
 def add_json(parser: argparse.ArgumentParser, shape: str) -> None:
     """`--json`, which prints ``shape``."""
     parser.add_argument("--json", action="store_true", help=f"print {shape}")
+
+
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """`--store`."""
+    parser.add_argument(
+        "--store", metavar="S", help="where turns are kept (default: TURNSPAN_STORE or turns.db)"
+    )
 
 
 def settings_of(args: argparse.Namespace) -> Settings:
@@ -54,6 +74,40 @@ def directory_of(args: argparse.Namespace) -> Directory:
             fix="name one with --dir",
         )
     return Directory.existing(path)
+
+
+def server_rooms() -> None:
+    """See that what the server needs is installed.
+
+    Raises:
+        SettingsError: it is not.
+    """
+    try:
+        import fastapi
+        import sqlalchemy
+        import uvicorn
+    except ImportError as error:
+        raise SettingsError(
+            f"the server needs {error.name}, which is not installed",
+            fix="pip install 'turnspan[server]'",
+        ) from error
+    del fastapi, sqlalchemy, uvicorn
+
+
+@contextmanager
+def store_of(args: argparse.Namespace) -> Iterator[SqlStore]:
+    """The store that `--store` or its variable names.
+
+    Raises:
+        StoreError: it cannot be opened.
+    """
+    from turnspan.server.store import open_store
+
+    store = open_store(args.store or os.environ.get(STORE, "").strip() or "turns.db")
+    try:
+        yield store
+    finally:
+        store.close()
 
 
 def _read(args: argparse.Namespace, environ: Any) -> Settings:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from turnspan.cli._arguments import STORE
 from turnspan.cli._disk import appendable, room, to_be_made, writable
 from turnspan.cli._finding import BROKEN, OK, WARNING, Finding
 from turnspan.cli._output import counted, shown_length, shown_size, shown_time
@@ -109,7 +110,7 @@ class Checkup:
 
         from turnspan.settings import options
 
-        known = [option.env for option in options()]
+        known = [STORE, *(option.env for option in options())]
         for name in sorted(set(self._environ) - set(known)):
             if name.startswith(_OURS):
                 close = get_close_matches(name, known, 1)

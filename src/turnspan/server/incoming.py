@@ -1,0 +1,237 @@
+"""A body of `POST /v1/turns`: its records, each with what became of it.
+
+A record is read once, strictly: what the schema does not allow is refused here, alone, and the
+others are stored. The line that is kept of a turn is the one that came.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from turnspan.schema import Turn
+from turnspan.schema.wire import FEEDBACK, OPEN, SEGMENT, STEP, TURN
+from turnspan.server.problem import Problem
+from turnspan.server.store.port import Feedback, Incoming, TurnStore
+
+__all__ = ["Item", "records", "store_records"]
+
+MAX_RECORDS: Final = 20_000
+_PASSED_OVER: Final = (OPEN, STEP, SEGMENT)
+_RECORD: Final = re.compile(rb'(?<=[{,])\s*"record"\s*:\s*"turn"\s*,?')
+_SPACES: Final = bytes.maketrans(b"\r\n", b"  ")  # between values only: in texts they are escaped
+_ID: Final = re.compile(rb'"id"\s*:\s*"([^"\\]{1,200})"')
+_JSON: Final = frozenset({"application/json"})
+_LINES: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
+
+
+@dataclass(slots=True)
+class Item:
+    """One record and what became of it; `unread` until it is stored or refused."""
+
+    index: int
+    id: str | None = None
+    status: str = "unread"
+    """At last `stored`, `duplicate`, `refused` or `ignored`."""
+    error: str | None = None
+    conflict: bool = False
+    """It was refused for what is in the store, not for what it is."""
+    turn: Incoming | None = None
+    feedback: Feedback | None = None
+
+    def refuse(self, reason: str) -> None:
+        """It cannot be stored."""
+        self.status, self.error = "refused", reason
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """What is answered."""
+        said = {"index": self.index, "id": self.id, "status": self.status}
+        return said if self.error is None else said | {"error": self.error}
+
+
+class _Judgement(BaseModel):
+    """A `feedback` record, as far as it is kept."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(strict=True)
+
+    id: str | None = Field(default=None, max_length=200)
+    turn_id: str = Field(min_length=1, max_length=200)
+    at: int | None = Field(default=None, ge=0, lt=2**63)
+    user_id: str | None = None
+    rating: str | None = None
+    score: float | None = None
+    comment: str | None = None
+
+
+def records(body: bytes, media_type: str, now_ns: int) -> tuple[list[Item], bool]:
+    """The records of ``body``; whether it was a single one, not an array or lines of them.
+
+    Feedback that does not say when it was given was given ``now_ns``.
+
+    Raises:
+        Problem: the body is no JSON, or of a type that holds no turns.
+    """
+    kind = media_type.partition(";")[0].strip().lower()
+    if kind in _LINES:
+        lines = [line for line in body.split(b"\n") if line.strip()]
+        return _read(lines, now_ns), False
+    if kind not in _JSON:
+        raise Problem(
+            415,
+            "unsupported_media",
+            "send application/json or application/x-ndjson",
+            headers={"accept-post": "application/json, application/x-ndjson"},
+        )
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise Problem(400, "invalid_request", "the body is not JSON") from None
+    if isinstance(value, list):
+        return _read([orjson.dumps(each) for each in value], now_ns), False
+    return _read([body], now_ns), True
+
+
+def store_records(store: TurnStore, items: Sequence[Item]) -> None:
+    """Store what could be read; each item says what became of it."""
+    turns = [item for item in items if item.turn is not None]
+    said = [item for item in items if item.feedback is not None]
+    kept = store.add([item.turn for item in turns if item.turn is not None]) if turns else []
+    judged = (
+        store.add_feedback([item.feedback for item in said if item.feedback is not None])
+        if said
+        else []
+    )
+    for item, outcome in zip([*turns, *said], [*kept, *judged], strict=True):
+        item.status, item.error = outcome.status, outcome.error
+        item.conflict = outcome.status == "refused"
+
+
+def _read(lines: Sequence[bytes], now_ns: int) -> list[Item]:
+    if len(lines) > MAX_RECORDS:
+        raise Problem(
+            413, "too_large", f"a request may hold {MAX_RECORDS} records; send it in parts"
+        )
+    return [_item(index, line, now_ns) for index, line in enumerate(lines)]
+
+
+def _item(index: int, line: bytes, now_ns: int) -> Item:
+    item = Item(index)
+    kind = _kind(line, item)
+    if kind == "turn":
+        _read_turn(item, line)
+    elif kind == "feedback":
+        _read_feedback(item, line, now_ns)
+    elif kind in {"open", "step", "segment"}:
+        item.status = "ignored"
+    elif kind is not None:
+        item.refuse("a record is a turn, or feedback")
+    return item
+
+
+def _kind(line: bytes, item: Item) -> str | None:
+    """Which kind of record ``line`` is, without decoding where it begins as ours do."""
+    if line.startswith(TURN):
+        return "turn"
+    if line.startswith(FEEDBACK):
+        return "feedback"
+    if line.startswith(_PASSED_OVER):
+        return "open"
+    try:
+        record = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        item.refuse("a record is not JSON")
+        return None
+    if not isinstance(record, dict):
+        item.refuse("a record is not a JSON object")
+        return None
+    kind = record.get("record", "turn")
+    return kind if isinstance(kind, str) else ""
+
+
+def _read_turn(item: Item, line: bytes) -> None:
+    try:
+        turn = _turn(line)
+    except ValidationError as error:
+        item.refuse(_told(error))
+        item.id = _id_of(line)
+        return
+    item.id = turn.id
+    raw = _kept(line)
+    if raw is None:
+        item.refuse("a number is not finite")
+    else:
+        item.turn = Incoming(turn, raw)
+
+
+def _turn(line: bytes) -> Turn:
+    """The turn in ``line``, read strictly, except that JSON's `1.0` is a whole number too."""
+    try:
+        return Turn.model_validate_json(line, strict=True)
+    except ValidationError as error:
+        if not all(map(_is_whole, error.errors(include_url=False))):
+            raise
+        return Turn.model_validate_json(line)
+
+
+def _is_whole(error: Any) -> bool:
+    given = error["input"]
+    return error["type"] == "int_type" and isinstance(given, float) and given.is_integer()
+
+
+def _read_feedback(item: Item, line: bytes, now_ns: int) -> None:
+    try:
+        said = _Judgement.model_validate_json(line)
+    except ValidationError as error:
+        item.refuse(_told(error))
+        item.id = _id_of(line)
+        return
+    drawn = "feedback_" + hashlib.blake2b(line.strip(), digest_size=12).hexdigest()
+    item.id = said.id or drawn
+    at = now_ns if said.at is None else said.at
+    item.feedback = Feedback(
+        id=item.id,
+        turn_id=said.turn_id,
+        author=said.user_id or "",
+        rating=said.rating,
+        score=said.score,
+        comment=said.comment,
+        created_at=at,
+        updated_at=at,
+    )
+
+
+def _kept(line: bytes) -> bytes | None:
+    """``line`` as it is stored: on one line, `record` first; None where it is no strict JSON.
+
+    Nothing in it is decoded and written again, for a number could come out as another.
+    """
+    line = line.strip()
+    if b"NaN" in line or b"Infinity" in line:  # perhaps only in a text
+        try:
+            orjson.loads(line)
+        except orjson.JSONDecodeError:
+            return None
+    if not line.startswith(TURN):
+        line = TURN + _RECORD.sub(b"", line, count=1)[1:].lstrip()
+    if b"\n" in line or b"\r" in line:
+        line = line.translate(_SPACES)
+    return line + b"\n"
+
+
+def _told(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg']}" if where else str(first["msg"])
+
+
+def _id_of(line: bytes) -> str | None:
+    """The id of a record that cannot be read: whoever sent it must know which one it was."""
+    found = _ID.search(line)
+    return None if found is None else found[1].decode("utf-8", "replace")

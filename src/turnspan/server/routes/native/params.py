@@ -1,0 +1,174 @@
+"""What the native API is asked with: filters, times, cursors."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Query, Request
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
+
+from turnspan.schema import Status
+from turnspan.server.store.port import Position, SessionFilter, TurnFilter
+
+__all__ = [
+    "METADATA",
+    "PROBLEMS",
+    "Cursor",
+    "Instant",
+    "Limit",
+    "Sessions",
+    "Turns",
+    "cursor_of",
+    "metadata_of",
+]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX: Final = 2**63 - 1
+_HALF: Final = 2**63
+_KEY: Final = re.compile(r"metadata\[(.*)\]", re.DOTALL)
+
+
+class ProblemDetails(BaseModel):
+    """A problem as RFC 9457 has it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: list[dict[str, str]] | None = None
+
+
+PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    "default": {
+        "description": "A problem",
+        "content": {
+            "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}
+        },
+    }
+}
+METADATA: Final[dict[str, Any]] = {
+    "parameters": [
+        {
+            "name": "metadata",
+            "in": "query",
+            "description": "Top-level entries of the metadata: `metadata[KEY]=VALUE`.",
+            "style": "deepObject",
+            "explode": True,
+            "schema": {
+                "type": "object",
+                "additionalProperties": {"type": "string", "maxLength": 200},
+                "maxProperties": 4,
+                "propertyNames": {"maxLength": 100},
+            },
+        }
+    ]
+}
+
+
+def instant_ns(value: Any) -> int:
+    """A time as a person or a program writes it, in nanoseconds since the epoch.
+
+    Raises:
+        ValueError: it is none.
+    """
+    text = str(value).strip()
+    if re.fullmatch(r"\d{1,19}", text):
+        if int(text) > _MAX:
+            raise ValueError("beyond the year 2262")
+        return int(text)
+    at = datetime.fromisoformat(text)
+    since = (at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH
+    ns = (since.days * 86_400 + since.seconds) * 10**9 + since.microseconds * 1_000
+    return max(-_MAX, min(ns, _MAX))  # whatever the year, the order is the same
+
+
+def cursor_of(position: Position | None) -> str | None:
+    """Where a listing goes on, as clients hand it back."""
+    if position is None:
+        return None
+    return f"{position.at + _HALF:016x}{position.seq:016x}"
+
+
+def metadata_of(request: Request) -> dict[str, str]:
+    """The entries that `metadata[KEY]=VALUE` ask for."""
+    pairs = request.query_params.multi_items()
+    return {found[1]: value for key, value in pairs if (found := _KEY.fullmatch(key))}
+
+
+def _cursor(
+    cursor: Annotated[
+        str | None,
+        Query(description="`next_cursor` of the page before.", pattern="^[0-9a-f]{32}$"),
+    ] = None,
+) -> Position | None:
+    if cursor is None:
+        return None
+    return Position(int(cursor[:16], 16) - _HALF, min(int(cursor[16:], 16), _MAX))
+
+
+Instant = Annotated[
+    int,
+    BeforeValidator(instant_ns),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "format": "date-time"},
+                {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
+            ]
+        }
+    ),
+]
+"""A time: ISO 8601, or nanoseconds since the epoch."""
+Text = Annotated[str, Field(max_length=200)]
+
+
+def _turns(  # noqa: PLR0917  # FastAPI calls it by name
+    request: Request,
+    session_id: Annotated[Text | None, Query()] = None,
+    agent: Annotated[Text | None, Query()] = None,
+    user_id: Annotated[Text | None, Query()] = None,
+    status: Annotated[list[Status] | None, Query(description="Any of these.")] = None,
+    tool: Annotated[Text | None, Query(description="A tool that was called.")] = None,
+    since: Annotated[Instant | None, Query(description="Started at or after.")] = None,
+    until: Annotated[Instant | None, Query(description="Started before.")] = None,
+    text: Annotated[Text | None, Query(description="Words, all in its content.")] = None,
+) -> TurnFilter:
+    return TurnFilter(
+        session_id=session_id,
+        agent=agent,
+        user_id=user_id,
+        statuses=frozenset(status or ()),
+        tool=tool,
+        since=since,
+        until=until,
+        text=text,
+        metadata=metadata_of(request),
+    )
+
+
+def _sessions(
+    request: Request,
+    agent: Annotated[Text | None, Query()] = None,
+    user_id: Annotated[Text | None, Query()] = None,
+    since: Annotated[Instant | None, Query(description="Made at or after.")] = None,
+    until: Annotated[Instant | None, Query(description="Made before.")] = None,
+) -> SessionFilter:
+    return SessionFilter(
+        agent=agent,
+        user_id=user_id,
+        created_since=since,
+        created_until=until,
+        metadata=metadata_of(request),
+    )
+
+
+Cursor = Annotated[Position | None, Depends(_cursor)]
+Limit = Annotated[int, Query(ge=1, le=500, description="Most items of a page.")]
+Turns = Annotated[TurnFilter, Depends(_turns)]
+"""Which turns are meant."""
+Sessions = Annotated[SessionFilter, Depends(_sessions)]
+"""Which sessions are meant."""

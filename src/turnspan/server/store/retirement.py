@@ -1,0 +1,132 @@
+"""Retirement: turns that are old enough become numbers without ids, users or content."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Integer, case, delete, func, literal_column, select
+
+from turnspan.server.store.backend import chunks
+from turnspan.server.store.erasure import delete_turns
+from turnspan.server.store.statistics import HOUR_NS
+from turnspan.server.store.tables import (
+    aggregates,
+    artifacts,
+    feedback,
+    sessions,
+    states,
+    steps,
+    tool_aggregates,
+    turns,
+)
+
+if TYPE_CHECKING:
+    from turnspan.server.store.transaction import Transaction
+
+__all__ = ["projects", "retire"]
+
+AT_ONCE: Final = 2_000
+
+
+def projects(connection: Any, before: int) -> list[str]:
+    """The projects that have turns to retire."""
+    asked = select(turns.c.project).where(turns.c.started_at < before).distinct()
+    return list(connection.execute(asked).scalars())
+
+
+def retire(tx: Transaction, before: int) -> int:
+    """Retire some turns that started before a time, the oldest first; how many."""
+    asked = (
+        select(turns.c.seq, turns.c.id, turns.c.session_id)
+        .where(turns.c.project == tx.project, turns.c.started_at < before)
+        .order_by(turns.c.started_at, turns.c.seq)
+        .limit(AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    found = tx.connection.execute(asked).all()
+    seqs = [row.seq for row in found]
+    for some in chunks(seqs):
+        _add_turns(tx, some)
+        _add_tools(tx, some)
+    delete_turns(tx, seqs)
+    for some in chunks([row.id for row in found]):
+        for table in (feedback, artifacts):
+            tx.connection.execute(
+                delete(table).where(table.c.project == tx.project, table.c.turn_id.in_(some))
+            )
+    _drop_empty_sessions(tx, before, {row.session_id for row in found if row.session_id})
+    return len(found)
+
+
+def _add_turns(tx: Transaction, seqs: Any) -> None:
+    hour = literal_column(f"started_at / {HOUR_NS} * {HOUR_NS}", Integer)
+    groups = [hour, turns.c.agent, turns.c.status, turns.c.latency]
+    asked = (
+        select(
+            hour.label("hour"),
+            *groups[1:],
+            func.count().label("turns"),
+            func.sum(turns.c.ended_at - turns.c.started_at).label("duration"),
+            func.coalesce(func.sum(turns.c.input_tokens), 0).label("input_tokens"),
+            func.coalesce(func.sum(turns.c.output_tokens), 0).label("output_tokens"),
+            func.coalesce(func.sum(turns.c.cost_usd), 0.0).label("cost_usd"),
+        )
+        .where(turns.c.seq.in_(seqs))
+        .group_by(*groups)
+    )
+    _merge(tx, aggregates, tx.connection.execute(asked).mappings().all())
+
+
+def _add_tools(tx: Transaction, seqs: Any) -> None:
+    hour = literal_column(f"turns.started_at / {HOUR_NS} * {HOUR_NS}", Integer)
+    asked = (
+        select(
+            hour.label("hour"),
+            turns.c.agent,
+            steps.c.name,
+            func.count().label("calls"),
+            func.sum(case((steps.c.status == "error", 1), else_=0)).label("errors"),
+        )
+        .join(turns, turns.c.seq == steps.c.turn_seq)
+        .where(steps.c.turn_seq.in_(seqs), steps.c.kind == "tool")
+        .group_by(hour, turns.c.agent, steps.c.name)
+    )
+    _merge(tx, tool_aggregates, tx.connection.execute(asked).mappings().all())
+
+
+def _merge(tx: Transaction, table: Any, rows: Any) -> None:
+    """Add ``rows`` to what is there already."""
+    if not rows:
+        return
+    merged = tx.backend.insert(table)
+    keys = [column.name for column in table.primary_key]
+    sums = {
+        column.name: column + merged.excluded[column.name]
+        for column in table.columns
+        if column.name not in keys
+    }
+    tx.connection.execute(
+        merged.on_conflict_do_update(index_elements=keys, set_=sums),
+        [{"project": tx.project, **row} for row in rows],
+    )
+
+
+def _drop_empty_sessions(tx: Transaction, before: int, ids: set[str]) -> None:
+    """Sessions of which nothing is left, and their states."""
+    for some in chunks(sorted(ids)):
+        left = select(turns.c.session_id).where(
+            turns.c.project == tx.project, turns.c.session_id.in_(some)
+        )
+        gone = set(some) - set(tx.connection.execute(left).scalars())
+        for id in sorted(gone):
+            dropped = tx.connection.execute(
+                delete(sessions).where(
+                    sessions.c.project == tx.project,
+                    sessions.c.id == id,
+                    sessions.c.updated_at < before,
+                )
+            )
+            if dropped.rowcount:
+                tx.connection.execute(
+                    delete(states).where(states.c.project == tx.project, states.c.session_id == id)
+                )
