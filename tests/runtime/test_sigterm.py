@@ -149,7 +149,8 @@ def test_a_forked_child_delivers_its_own(start, turns_api):
     def work(ready):
         ask("child")
         ready.set()
-        time.sleep(60)
+        for _ in range(600):
+            time.sleep(0.1)  # a signal just before a long sleep is answered after it
 
     configure(on_sigterm=True)
     context = multiprocessing.get_context("fork")

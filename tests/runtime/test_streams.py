@@ -239,7 +239,7 @@ def test_a_stream_ends_quickly_at_exit_though_a_thread_is_reading_it(run, tmp_pa
     )
     (turn,) = turns_of(tmp_path / "journal")
 
-    assert time.monotonic() - float(done.stdout) < 2.5
+    assert time.monotonic() - float(done.stdout) < 4.0
     assert turn["status"] == "abandoned"
     assert turn["chunks"] == len(turn["output"]["content"]) > 1
 
