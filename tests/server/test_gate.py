@@ -275,11 +275,11 @@ def test_a_bomb_is_not_blown_up(serve):
     [
         (b"no gzip", "gzip", 400),
         (b"no zstd", "zstd", 400),
-        (gzip.compress(b"{}")[:-4], "gzip", 400),
-        (gzip.compress(b"") * 1000, "gzip", 400),
+        (gzip.compress(b"{}", mtime=0)[:-4], "gzip", 400),
+        (gzip.compress(b"", mtime=0) * 1000, "gzip", 400),
         (b"", "gzip", 400),
         (b"{}", "br", 415),
-        (gzip.compress(b"{}"), "gzip, gzip", 415),
+        (gzip.compress(b"{}", mtime=0), "gzip, gzip", 415),
     ],
 )
 def test_a_body_that_cannot_be_unpacked_is_a_problem(serve, body, encoding, status):
