@@ -9,13 +9,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard integrations/*/pyproject.toml))
 PLUGIN_TESTS := $(patsubst %,--group %/pyproject.toml:test,$(PLUGINS))
 PROJECTS := pyproject.toml $(wildcard integrations/*/pyproject.toml)
-BENCHMARKS := overhead imports growth memory
+BENCHMARKS := overhead imports growth memory values
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-all others lint imports types docs bench coverage lowest clean
+.PHONY: help demo test nightly test-all others lint imports types docs bench coverage lowest clean
 
 help:  ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -25,6 +25,9 @@ demo: $(VENV)/.runtime  ## See an agent's conversation recorded as turns
 
 test: $(VENV)/.workshop lint imports types  ## Check everything: style, floors, types, tests
 	$(BIN)/python -m pytest -q
+
+nightly: $(VENV)/.workshop  ## Twenty times as many examples of arbitrary values
+	TURNSPAN_TESTS=nightly $(BIN)/python -m pytest -q -o faulthandler_timeout=3600 tests/capture/test_properties.py
 
 test-all: test others lowest  ## The same, then the tests on other Pythons and lowest versions
 

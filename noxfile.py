@@ -45,7 +45,8 @@ def lowest(session: nox.Session) -> None:
     """
     _install_pip(session)
     session.install("uv")
-    resolved = str(Path(session.create_tmp()) / "lowest.txt")
+    # Not `create_tmp`: it would have the tests' own folders stand inside this checkout.
+    resolved = str(Path(session.virtualenv.location) / "lowest.txt")
     session.run(
         *("uv", "pip", "compile", "--quiet", "--no-header", "--resolution", "lowest-direct"),
         *(
@@ -63,7 +64,7 @@ def lowest(session: nox.Session) -> None:
     )
     session.log(Path(resolved).read_text(encoding="utf-8"))
     session.install("-r", resolved, "-e", ".", *TESTS)
-    session.run("python", "-m", "pytest", "-q", "tests", *session.posargs)
+    session.run("python", "-m", "pytest", "-q", *(session.posargs or ["tests"]))
 
 
 def _install_pip(session: nox.Session) -> None:

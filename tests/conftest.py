@@ -28,6 +28,7 @@ def unconfigured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[No
             monkeypatch.delenv(name)
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setattr(notices, "_said", {})
+    monkeypatch.setattr(notices, "_hide", None)
     monkeypatch.chdir(tmp_path)
     yield
     turnspan.close(0.1)

@@ -181,6 +181,20 @@ def what_becomes_of_a_tool_outside_a_turn(stage):
     return len(stage.memory.turns)
 
 
+@effect("hide", ("input",))
+def what_is_hidden_by_its_path(stage):
+    """An input, for one."""
+    stage.record()
+    return stage.turn().input
+
+
+@effect("redact", ("email",))
+def what_is_hidden_by_a_pattern(stage):
+    """An address, for one."""
+    stage.record()
+    return stage.turn("write to ada@example.com").input
+
+
 @effect("sample", 0.0)
 def whether_a_turn_is_recorded_at_all(stage):
     """None is, where no session is to be."""

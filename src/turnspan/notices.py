@@ -3,14 +3,18 @@
 import os
 import threading
 import time
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
-__all__ = ["say"]
+__all__ = ["hide_with", "say"]
+
+Hide: TypeAlias = Callable[[str, BaseException | None], str]
 
 INTERVAL_S: Final = 60.0
 MAX_CAUSES: Final = 256
 
 _said: dict[str, float] = {}
+_hide: Hide | None = None
 _lock = threading.Lock()
 
 
@@ -39,8 +43,25 @@ def say(
         _lock.release()
     import logging  # here: every program that decorates a function would pay for it
 
-    logging.getLogger("turnspan").log(level, message, *args, exc_info=error)
+    logger = logging.getLogger("turnspan")
+    if _hide is None:
+        logger.log(level, message, *args, exc_info=error)
+    else:
+        logger.log(level, "%s", _hidden(_hide, message % args, error))
     return True
+
+
+def hide_with(hide: Hide | None) -> None:
+    """Log only what ``hide`` makes of a message and an exception; None logs them as they are."""
+    global _hide  # noqa: PLW0603  # there is one log a process
+    _hide = hide
+
+
+def _hidden(hide: Hide, said: str, error: BaseException | None) -> str:
+    try:
+        return hide(said, error)
+    except Exception as exc:  # noqa: BLE001  # border: what cannot be searched is not logged
+        return f"a message is withheld: {type(exc).__name__}"
 
 
 def _after_fork() -> None:

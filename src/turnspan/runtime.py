@@ -20,11 +20,10 @@ from turnspan.clock import SystemClock
 from turnspan.delivery.dead import DeadLetters
 from turnspan.delivery.delivery import Delivery
 from turnspan.delivery.health import FlushReport, Health
-from turnspan.errors import SettingsError
 from turnspan.exporters.observed import ObservedLog
 from turnspan.exporters.registry import build_all
 from turnspan.journal import Directory, Journal, RingLog
-from turnspan.notices import say
+from turnspan.notices import hide_with, say
 from turnspan.ports import Clock, Exporter, Ids, Observer, SpanSource, takes_feedback
 from turnspan.schema import RandomIds
 from turnspan.settings import Settings
@@ -81,7 +80,7 @@ class Runtime:
         self.exporters: tuple[Exporter, ...] = tuple(exporters)
         self._clock = clock or SystemClock()
         self._ids = ids or RandomIds()
-        self._policy = policy or Policy(content=settings.content)
+        self._policy = policy or Policy.of(settings)
         self._observers = [one for one in self.exporters if isinstance(one, Observer)]
         self._carriers = [one for one in self.exporters if not isinstance(one, Observer)]
         self._resource = detect_resource(settings, environ)
@@ -138,6 +137,8 @@ class Runtime:
             dropped["capture"] = self.recorder.failures
         if self.recorder.late_steps:
             dropped["late_step"] = self.recorder.late_steps
+        if self.recorder.redaction is not None and self.recorder.redaction.withheld:
+            dropped["withheld"] = self.recorder.redaction.withheld
         return Health.gathered(
             self.delivery.health(),
             recorded=self.recorder.recorded,
@@ -223,10 +224,6 @@ def configure(
         given["service_name"] = service_name
     if not isinstance(spans, _Unsaid):
         given["spans"] = spans
-    if policy is not None and not isinstance(policy, Policy):
-        raise SettingsError(
-            f"policy={policy!r} is not a Policy", fix="write policy=turnspan.Policy(content=False)"
-        )
     return _install(_make(given, exporters, policy))
 
 
@@ -298,6 +295,7 @@ def _from_environment(
     given: Mapping[str, Any], exporters: Sequence[str | Exporter] | None, policy: Policy | None
 ) -> Runtime:
     read = Settings.read(os.environ, given)
+    policy = Policy.chosen(policy, read, given)
     targets = read.exporters if exporters is None else exporters
     return Runtime(read, build_all(targets, settings=read), policy=policy)
 
@@ -310,6 +308,8 @@ def _install(runtime: Runtime) -> Runtime:
     with _lock:
         before, _current, _problem = _current, runtime, None
         active.use(None if runtime.settings.disabled else runtime.recorder)
+    redaction = runtime.recorder.redaction
+    hide_with(None if redaction is None else redaction.told)
     if before is not None:
         before.close(before.settings.exit_s)
     return runtime

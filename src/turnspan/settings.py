@@ -64,8 +64,23 @@ class Settings:
         None, "`service.name` of the recorded process.", env="OTEL_SERVICE_NAME"
     )
     disabled: bool = _option(False, "Make every decorator a plain call.", env="TURNSPAN_DISABLED")
-    content: bool = _option(
-        True, "Record what went in and came out, not only that it did.", env="TURNSPAN_CONTENT"
+    content: bool | tuple[str, ...] = _option(
+        True,
+        "Record what was said: `true`; `false` or `shape` for its type, size and keys; `none`; or "
+        "one of these for each field that is named: `input=shape reasoning=none`. See "
+        "[privacy.md](privacy.md).",
+        env="TURNSPAN_CONTENT",
+    )
+    hide: tuple[str, ...] = _option(
+        (),
+        "Names (`password`) and paths (`input.user.card`) of secrets.",
+        env="TURNSPAN_HIDE",
+    )
+    redact: tuple[str, ...] = _option(
+        (),
+        "Patterns of secrets that are looked for in every text: `api_key`, `bearer`, `email`, "
+        "`card`, `private_key`.",
+        env="TURNSPAN_REDACT",
     )
     spans: str = _option(
         "auto",
@@ -158,13 +173,6 @@ class Settings:
         2.0, "Longest the exit of the process waits for delivery.", env="TURNSPAN_EXIT_S", unit="s"
     )
 
-    store: str = _option(
-        "turns.db",
-        "Where `turnspan serve` keeps turns: a file, or `postgresql://HOST/DATABASE`.",
-        env="TURNSPAN_STORE",
-        secret=True,
-    )
-
     @classmethod
     def read(cls, environ: Mapping[str, str], given: Mapping[str, Any]) -> Settings:
         """Arguments over ``environ`` over defaults.
@@ -249,6 +257,7 @@ def _wanted(option: Option) -> str:
         return "a number from 0 to 1"
     words = {
         "bool": "true or false",
+        "bool | tuple[str, ...]": "true, false, shape, none, or a list of field=level",
         "int": "a whole number above 0",
         "float": "a number above 0",
         "str": "a text",
@@ -300,12 +309,31 @@ def _path(value: Any) -> str:
     return str(path)
 
 
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, re.split(r"[\s,]+", text)))
+
+
+def _switch(text: str) -> bool | tuple[str, ...]:
+    """On or off, one level for all, or `field=level` for each that is named."""
+    words = _words(text.lower())
+    if len(words) == 1 and words[0] in _WORDS:
+        return _WORDS[words[0]]
+    if words not in {("shape",), ("none",)} and not all("=" in word for word in words):
+        raise ValueError
+    return words
+
+
+def _switched(value: Any) -> bool | tuple[str, ...]:
+    return value if type(value) is bool else _texts(value)
+
+
 _PARSE: dict[str, Callable[[str], Any]] = {
     "bool": lambda text: _WORDS[text.strip().lower()],
     "float": _number,
     "int": size_of,
     "str": str,
-    "tuple[str, ...]": lambda text: tuple(filter(None, re.split(r"[\s,]+", text))),
+    "tuple[str, ...]": _words,
+    "bool | tuple[str, ...]": _switch,
 }
 _TAKE: dict[str, Callable[[Any], Any]] = {
     "bool": _exactly(bool),
@@ -313,4 +341,5 @@ _TAKE: dict[str, Callable[[Any], Any]] = {
     "int": _exactly(int),
     "str": _path,
     "tuple[str, ...]": _texts,
+    "bool | tuple[str, ...]": _switched,
 }

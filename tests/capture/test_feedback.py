@@ -73,13 +73,13 @@ def test_what_is_too_long_is_cut_and_says_so(record):
 
 
 def test_a_comment_is_content(record):
-    """Where no content is recorded, that there was feedback is, and its rating and score."""
-    tape = record(policy=turnspan.Policy(content=False))
+    """Where no content is recorded, that there was feedback is, and its score."""
+    tape = record(policy=turnspan.Policy(content="none"))
     turnspan.feedback("turn_1", rating="bad", score=-1.5, comment="my secret")
     turnspan.feedback("turn_2", comment="my secret")
 
     assert said(tape) == [
-        {"id": "feedback_000000000001", "turn_id": "turn_1", "rating": "bad", "score": -1.5},
+        {"id": "feedback_000000000001", "turn_id": "turn_1", "score": -1.5},
         {"id": "feedback_000000000002", "turn_id": "turn_2"},
     ]
 

@@ -3,32 +3,118 @@
 from __future__ import annotations
 
 import asyncio
+import collections
+import dataclasses
+import enum
 import json
 import math
+import os
+from typing import Any
 
 import pytest
 from capture_tape import Tape
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 import turnspan
+from turnspan.capture.patterns import NAMES
 from turnspan.schema import encode_turn
 from turnspan.schema.wire import decode_turn
 
+NIGHTLY = os.environ.get("TURNSPAN_TESTS") == "nightly"
+many = settings(
+    max_examples=10_000 if NIGHTLY else 500,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+quick = settings(many, max_examples=1000 if NIGHTLY else 100)
+
+
+class Text(str):
+    __slots__ = ()
+
+
+class Row(list):
+    pass
+
+
+class Table(collections.OrderedDict):
+    pass
+
+
+class Number(int):
+    pass
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+@dataclasses.dataclass
+class Data:
+    value: object
+    password: object = "hunter2"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Slotted:
+    value: object
+
+
+class Thing:
+    def __init__(self, value):
+        self.value = value
+
+
+class Modelled(BaseModel):
+    value: Any
+
+
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.characters()
-ODD = SCALARS | st.binary() | st.datetimes() | st.uuids() | st.decimals() | st.sets(st.integers())
+ODD = (
+    SCALARS
+    | st.binary()
+    | st.datetimes()
+    | st.timedeltas()
+    | st.uuids()
+    | st.decimals()
+    | st.fractions()
+    | st.complex_numbers()
+    | st.sets(st.integers() | st.text())
+    | st.frozensets(st.floats())
+    | st.builds(Text, st.text())
+    | st.builds(Number, st.integers())
+    | st.sampled_from([Colour.RED, Colour, len, object(), ..., NotImplemented, iter(()), json])
+    | st.builds(bytearray, st.binary())
+    | st.integers(min_value=2**62, max_value=2**66)
+)
 JSON = st.recursive(
     SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20
 )
 ANYTHING = st.recursive(
     ODD,
     lambda inner: (
-        st.lists(inner) | st.tuples(inner) | st.dictionaries(SCALARS | st.tuples(SCALARS), inner)
+        st.lists(inner)
+        | st.tuples(inner)
+        | st.dictionaries(SCALARS | st.tuples(SCALARS) | st.builds(Text, st.text()), inner)
+        | st.builds(Row, st.lists(inner))
+        | st.builds(Table, st.dictionaries(st.text(), inner))
+        | st.builds(Data, inner)
+        | st.builds(Slotted, inner)
+        | st.builds(Thing, inner)
+        | st.builds(Modelled, value=inner)
     ),
     max_leaves=20,
 )
-quick = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+POLICIES = st.sampled_from(
+    [
+        turnspan.Policy(),
+        turnspan.Policy(content=False),
+        turnspan.Policy(content="none"),
+        turnspan.Policy(hide=["value", "steps.*.input.key"], patterns=NAMES),
+        turnspan.Policy(redact=lambda path, text: text[::-1]),
+    ]
 )
 
 
@@ -47,11 +133,11 @@ def plain(value):
     return value
 
 
-@quick
-@given(value=ANYTHING)
-def test_any_value_passes_as_the_same_object_and_its_turn_reads_back(record, value):
+@many
+@given(value=ANYTHING, policy=POLICIES)
+def test_any_value_passes_as_the_same_object_and_its_turn_reads_back(record, value, policy):
     """As argument, keyword, result, state, metadata, message and reasoning of it."""
-    tape: Tape = record()
+    tape: Tape = record(policy=policy)
 
     @turnspan.tool
     def inner(value, **more):
@@ -71,6 +157,7 @@ def test_any_value_passes_as_the_same_object_and_its_turn_reads_back(record, val
         assert outer(value) is value
     turn = tape.turn
 
+    assert all(type(json.loads(line)) is dict for line in tape.log.lines)
     assert tape.recorder.failures == 0
     assert decode_turn(encode_turn(turn)) == turn
     assert [step.kind for step in turn.steps] == ["model", "tool"]

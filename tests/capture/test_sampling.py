@@ -229,7 +229,7 @@ def test_only_the_status_error_counts_as_one(sampled, error):
     assert (tape.log.lines, tape.recorder.sampled_out) == ([], 1)
 
 
-def test_a_long_withheld_turn_journals_no_steps(sampled):
+def test_a_long_turn_that_is_held_back_journals_no_steps(sampled):
     """What it has done so far would tell of a turn that nobody will see."""
     tape = sampled(keep_errors=True)
 
@@ -245,7 +245,7 @@ def test_a_long_withheld_turn_journals_no_steps(sampled):
     assert tape.log.lines == []
 
 
-def test_a_withheld_turn_can_be_spoken_to(sampled):
+def test_a_turn_that_is_held_back_can_be_spoken_to(sampled):
     """It may yet be kept."""
     tape = sampled(keep_errors=True)
     with pytest.raises(ValueError), turnspan.session(OUT), turnspan.turn(agent="block") as turn:

@@ -24,14 +24,15 @@ from pydantic import BaseModel, ConfigDict, SecretBytes, SecretStr, computed_fie
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 import turnspan
-from turnspan.capture.values import MAX_DEPTH, Limits, cut_text, to_json
+from turnspan.capture.values import Limits, cut_text, to_json
+from turnspan.capture.walk import MAX_DEPTH
 
 ZURICH = zoneinfo.ZoneInfo("Europe/Zurich")
 
 
 def shown(value: Any) -> Any:
     """``value`` as it is read back, where it was kept whole."""
-    written = to_json(value, Limits())
+    written = to_json(value, Limits(max_containers=10_000))
     assert written.cut is None, written.cut
     return json.loads(written.text)
 

@@ -97,6 +97,16 @@ def test_every_unreadable_variable_is_named(found, monkeypatch):
     assert findings[2][3] == "did you mean TURNSPAN_EXPORTERS?"
 
 
+@pytest.mark.parametrize("name, value", [("CONTENT", "of"), ("HIDE", "a..b"), ("REDACT", "emial")])
+def test_a_policy_that_cannot_be_read_is_broken(found, monkeypatch, name, value):
+    """For nothing is recorded then."""
+    monkeypatch.setenv(f"TURNSPAN_{name}", value)
+    status, [(check, state, said, _)] = found()
+
+    assert (status, check, state) == (1, "settings", "broken")
+    assert value in said
+
+
 def test_a_file_in_the_directorys_place_is_broken(found, tmp_path):
     """The fix is another directory."""
     (tmp_path / ".turnspan").write_text("mine")

@@ -84,6 +84,8 @@ def test_the_store_is_named_by_its_variable(call, monkeypatch, tmp_path):
     """TURNSPAN_STORE stands in for --store."""
     monkeypatch.setenv("TURNSPAN_STORE", str(tmp_path / "elsewhere.db"))
     call("keys", "create")
+    told = call("doctor").out
 
+    assert "TURNSPAN_STORE" not in told
     assert (tmp_path / "elsewhere.db").exists()
     assert not (tmp_path / "turns.db").exists()

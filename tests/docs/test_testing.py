@@ -31,13 +31,14 @@ def test_different(turns):
 def outcome(tmp_path: Path, source: str) -> str:
     """What pytest says of ``source`` as a stranger's test module."""
     (tmp_path / "test_page.py").write_text(source, encoding="utf-8")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     options = ["-q", "-W", "error", "-p", "no:asyncio", "-p", "no:randomly", "-p", "no:langsmith"]
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("TURNSPAN_", "OTEL_"))}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, "test_page.py"],
         cwd=tmp_path, env=kept, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 def test_the_tests_of_the_page_pass(tmp_path):

@@ -194,3 +194,42 @@ def test_the_policy_hides_content_before_the_journal(ask, tmp_path):
     assert b'{"record":"turn"' in written
     assert b"secret" not in written
     assert report == FlushReport()
+
+
+def test_a_policy_and_a_setting_that_says_the_same_contradict():
+    """It is not guessed which of them is meant."""
+    with pytest.raises(SettingsError) as raised:
+        turnspan.configure(directory=None, policy=turnspan.Policy(), hide=["password"])
+
+    assert raised.value.what == "policy= and hide= both say what may be recorded"
+
+
+def test_a_policy_in_the_environment_that_cannot_be_read_keeps_recording_off(run, tmp_path):
+    """On a first use: content is never on by accident, and the caller never hears of it."""
+    program = """
+    import turnspan
+
+    @turnspan.agent
+    def ask(question):
+        return question
+
+    print(ask("hello"), turnspan.health().recorded)
+    """
+    said = run(program, TURNSPAN_REDACT="emial")
+
+    assert said.stdout == "hello 0\n"
+    assert "turnspan records nothing: there is no pattern 'emial'" in said.stderr
+    assert not (tmp_path / ".turnspan").exists()
+
+
+def test_what_was_withheld_is_counted():
+    """So a redactor that fails is noticed."""
+
+    def redact(path, text):
+        raise ValueError
+
+    turnspan.configure(directory=None, policy=turnspan.Policy(redact=redact))
+    with turnspan.turn(input="hello"):
+        pass
+
+    assert turnspan.health().dropped["withheld"] > 0

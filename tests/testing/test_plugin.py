@@ -93,7 +93,7 @@ def test_marks_give_options_and_the_nearer_one_wins(check):
         concierge("Coat")
         assert told(turns.only()) == ("turn_000000000001", "shop", True)
 
-    @pytest.mark.turnspan(content=False, service_name="stall")
+    @pytest.mark.turnspan(content=("none",), service_name="stall")
     class TestNearer:
         def test_class(self, turns):
             concierge("Coat")
@@ -115,7 +115,7 @@ def test_marks_give_options_and_the_nearer_one_wins(check):
     [
         ("'deterministic'", "*@pytest.mark.turnspan takes options by name*"),
         ("determinstic=True", "*there is no option 'determinstic'*"),
-        ("content='perhaps'", "*content='perhaps' is not true or false*"),
+        ("media='perhaps'", "*media='perhaps' is not true or false*"),
     ],
 )
 def test_a_mistake_in_a_mark_is_told(check, mark, said):

@@ -114,7 +114,7 @@ def test_variables_of_the_shell_change_nothing(concierge, monkeypatch):
 
 def test_options_say_how_it_is_recorded(concierge):
     """Those of `configure`, at the start."""
-    with recording(content=False, service_name="shop", max_value_bytes=10) as turns:
+    with recording(content=("none",), service_name="shop", max_value_bytes=10) as turns:
         concierge("Coat")
 
     turn = turns.only()
@@ -139,7 +139,7 @@ def test_configure_is_obeyed_in_what_it_says_of_recording(concierge, turns_api, 
         turnspan.configure(
             exporters=[turns_api.url, memory],
             directory=tmp_path / "journal",
-            policy=turnspan.Policy(content=False),
+            policy=turnspan.Policy(content="none"),
             service_name="shop",
         )
         concierge("After")
@@ -236,9 +236,9 @@ def test_deterministic_recordings_are_the_same_every_time(concierge):
 
 def test_deterministic_may_be_asked_for_first_thing(concierge):
     """With the options there were."""
-    with recording(deterministic=True, content=False) as marked:
+    with recording(deterministic=True, content=("none",)) as marked:
         concierge("Coat")
-    with recording(content=False) as asked:
+    with recording(content=("none",)) as asked:
         asked.deterministic()
         concierge("Coat")
 

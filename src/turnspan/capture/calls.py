@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from turnspan.capture.hidden import HIDDEN
 from turnspan.capture.parts import looks_like_message
+from turnspan.capture.secret_names import is_secret
 
 __all__ = ["Call", "Parameters"]
 
@@ -40,7 +42,13 @@ class Parameters:
         names = [p.name for p in found if p.kind in kinds]
         bound = bool(names) and names[0] in _ITSELF and not isinstance(fn, partial)
         rest = next((p.name for p in found if p.kind is p.VAR_POSITIONAL), "args")
-        return cls(tuple(names[bound:]), names[0] if bound else "", rest)
+        open_ended = any(p.kind is p.VAR_KEYWORD for p in found)
+        secret = any(is_secret(p.name) for p in found)
+        kind = _WithSecrets if secret or open_ended else cls
+        known = kind(tuple(names[bound:]), names[0] if bound else "", rest)
+        if secret:
+            known.one = -1  # never a single text that goes without its name
+        return known
 
     def named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of one call by parameter name."""
@@ -56,6 +64,20 @@ class Parameters:
             named.update(kwargs)
             named.pop(self.itself, None)
         return named
+
+
+class _WithSecrets(Parameters):
+    """Parameters of which some are secret by their name, or may be."""
+
+    __slots__ = ()
+
+    def named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of one call by parameter name, without those of a secret name."""
+        named = super().named(args, kwargs)
+        return {
+            name: item if item is None or not is_secret(name) else HIDDEN
+            for name, item in named.items()
+        }
 
 
 class Call:

@@ -39,7 +39,10 @@ def put_input(
         if call.kind == "model":
             _put_model_arguments(draft, call.parameters.named(args, kwargs))
         return
-    if call.kind == "tool":
+    if recorder.redaction is not None:
+        named = recorder.redaction.arguments_of(draft, call.parameters.named(args, kwargs))
+        _put_arguments(recorder, draft, call.kind, named)
+    elif call.kind == "tool":
         named = call.parameters.named(args, kwargs)
         if (text := quick_json(named, recorder.max_bytes)) is not None:
             draft.fields["input"] = {"type": "tool_call", "content": text, "mime_type": JSON}
@@ -68,6 +71,9 @@ def put_output(recorder: Recorder, draft: Draft, call: Call, result: object) -> 
 
 
 def _put_arguments(recorder: Recorder, draft: Draft, kind: str, named: dict[str, Any]) -> None:
+    if kind == "tool":
+        _put_json(recorder, draft, "input", named)
+        return
     if kind == "model":
         _put_model_arguments(draft, named)
     if (name := messages_in(named)) is not None:
@@ -154,9 +160,10 @@ def _put_text(recorder: Recorder, draft: Draft, where: str, text: str) -> None:
 
 
 def _shortened(recorder: Recorder, draft: Draft, where: str, text: str) -> str:
-    kept, size = cut_text(text, recorder.limits.max_bytes)
+    limits = recorder.limits
+    kept, size = cut_text(text, limits.max_bytes, words=limits.words)
     if size is not None:
-        draft.turn.cut(_path(draft, where), f"over {recorder.limits.max_bytes} bytes", size)
+        draft.turn.cut(_path(draft, where), f"over {limits.max_bytes} bytes", size or None)
     return kept
 
 

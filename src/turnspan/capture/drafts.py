@@ -108,7 +108,7 @@ class TurnDraft(Draft):
     usage: Fields | None = None  # summed over the model steps
     steps_journalled: int = 0
     messages_journalled: int = 0
-    withheld: bool = False  # by sampling: recorded, and written only if it is to be kept
+    held_back: bool = False  # by sampling: recorded, and written only if it is to be kept
     has_more: bool = False  # something beside steps stands on the draft and not yet in its fields
     read_state: Callable[[], Any] | None = None
     cuts: list[Fields] | None = None

@@ -60,7 +60,9 @@ def error_of(error: BaseException, limits: Limits) -> dict[str, Any]:
     """Type, message and stack trace of ``error``, its causes included."""
     record = {"type": type_name(type(error)), "message": message_of(error, limits)}
     if _stored(error, "__traceback__") is not None:
-        record["stacktrace"] = cut_text(_trace(error, limits), limits.max_bytes)[0]
+        record["stacktrace"] = cut_text(
+            _trace(error, limits), limits.max_bytes, words=limits.words
+        )[0]
     return record
 
 
@@ -69,11 +71,11 @@ def message_of(error: BaseException, limits: Limits) -> str:
     arguments = _stored(error, "args")
     max_bytes = min(limits.max_bytes, MAX_MESSAGE_BYTES)
     if all(id(type(item)) in _PLAIN for item in arguments) and _speaks_plainly(error):
-        return cut_text(_said(error), max_bytes)[0]
+        return cut_text(_said(error), max_bytes, words=limits.words)[0]
     if _is(error, BaseExceptionGroup) and type(arguments[0]) is str:
-        return cut_text(_said(error), max_bytes)[0]
+        return cut_text(_said(error), max_bytes, words=limits.words)[0]
     told = arguments[0] if len(arguments) == 1 else arguments
-    return to_json(told, Limits(max_bytes, 1000, 16)).text
+    return to_json(told, Limits(max_bytes, 1000, 16, words=limits.words)).text
 
 
 def _speaks_plainly(error: BaseException) -> bool:
@@ -122,7 +124,11 @@ def _told(error: BaseException, limits: Limits) -> str:
     notes = _stored(error, "__dict__").get("__notes__")
     told = [f"{name}: {said}" if said else name]
     if type(notes) is list:
-        told += [cut_text(note, MAX_MESSAGE_BYTES)[0] for note in notes if type(note) is str]
+        told += [
+            cut_text(note, MAX_MESSAGE_BYTES, words=limits.words)[0]
+            for note in notes
+            if type(note) is str
+        ]
     return _frames(_stored(error, "__traceback__")) + "\n".join(told)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from turnspan.capture.active import active
 from turnspan.capture.context import current_session
 from turnspan.capture.recorder import Recorder
-from turnspan.capture.values import cut_text, encodable
+from turnspan.capture.texts import cut_text, encodable
 from turnspan.notices import say
 
 __all__ = ["feedback"]
@@ -60,18 +60,20 @@ def _judgement(recorder: Recorder, said: Fields) -> Fields:
     cuts: list[Fields] = []
     told = dict(said)
     if "rating" in said:
-        told["rating"] = _cut("rating", said["rating"], MAX_RATING_BYTES, cuts)
+        told["rating"] = _cut(recorder, "rating", said["rating"], MAX_RATING_BYTES, cuts)
     comment = _told_comment(recorder, told.pop("comment", ""), cuts)
     return told | ({"comment": comment} if comment else {}) | ({"truncated": cuts} if cuts else {})
 
 
 def _told_comment(recorder: Recorder, comment: str, cuts: list[Fields]) -> str:
     """``comment`` as the policy lets it be told: being content, it passes here and nowhere else."""
-    return _cut("comment", comment, recorder.max_bytes, cuts) if recorder.content else ""
+    if not recorder.content:
+        return ""
+    return _cut(recorder, "comment", comment, recorder.max_bytes, cuts)
 
 
-def _cut(where: str, text: str, max_bytes: int, cuts: list[Fields]) -> str:
-    kept, size_bytes = cut_text(text, max_bytes)
+def _cut(recorder: Recorder, where: str, text: str, max_bytes: int, cuts: list[Fields]) -> str:
+    kept, size_bytes = cut_text(text, max_bytes, words=recorder.limits.words)
     if size_bytes is not None:
         cuts.append({"where": where, "why": f"over {max_bytes} bytes", "size_bytes": size_bytes})
     return encodable(kept)

@@ -21,7 +21,7 @@ __all__ = [
 MAX_OPEN_INPUT_BYTES: Final = 64 * 1024
 SHORT_CHARS: Final = MAX_OPEN_INPUT_BYTES // 4  # fits whatever the characters are
 LINE: Final = FAST | orjson.OPT_APPEND_NEWLINE
-_WHOLE: Final = Limits(max_bytes=2**30, max_nodes=2**30)
+_WHOLE: Final = Limits(max_bytes=2**30, max_nodes=2**30, max_containers=2**30)
 
 
 def line_of(fields: dict[str, Any]) -> bytes:
@@ -37,10 +37,16 @@ def careful_line(fields: dict[str, Any]) -> bytes:
     return to_json(fields, _WHOLE).text.encode() + b"\n"
 
 
-def shortened(fields: dict[str, Any]) -> dict[str, Any]:
-    """An `open` record's ``fields`` with no more input than such a record holds."""
+def shortened(fields: dict[str, Any], *, words: bool = False) -> dict[str, Any]:
+    """An `open` record's ``fields`` with no more input than such a record holds.
+
+    With ``words``, secrets are still to be found in it: a text is cut at a white space, and
+    structured data is left whole.
+    """
     content = fields["input"]
-    kept, _ = cut_text(content["content"], MAX_OPEN_INPUT_BYTES)
+    if words and "mime_type" in content:
+        return fields
+    kept, _ = cut_text(content["content"], MAX_OPEN_INPUT_BYTES, words=words)
     return {**fields, "input": {**content, "content": kept}}
 
 

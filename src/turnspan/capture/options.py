@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from turnspan.capture.policy import Policy
@@ -29,3 +29,7 @@ class Options:
     baggage: Callable[[], Mapping[str, str]] | None = None
     """Reads what of the W3C baggage goes onto a turn's metadata."""
     on_first: Callable[[], None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.policy.reads_text and not self.limits.words:
+            object.__setattr__(self, "limits", replace(self.limits, words=True))

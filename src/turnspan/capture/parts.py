@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from turnspan.capture.stored import plain
+from turnspan.capture.stored import Entries, plain
 from turnspan.capture.values import Limits, cut_text, to_json
 
 __all__ = [
@@ -54,6 +54,8 @@ def as_fields(value: object) -> Fields | None:
     if type(value) is dict:
         return value
     stored = None if value is None else plain(value)
+    if type(stored) is Entries:
+        return {key: item for key, item in stored if type(key) is str}
     return stored if type(stored) is dict else None
 
 
@@ -176,7 +178,7 @@ def _block(block: object, limits: Limits) -> list[Fields]:
 
 
 def _text(text: str, limits: Limits) -> Fields:
-    return {"type": "text", "content": cut_text(text, limits.max_bytes)[0]}
+    return {"type": "text", "content": _cut(text, limits)}
 
 
 def _said(key: str) -> Callable[[Fields, Limits], Fields]:
@@ -186,7 +188,7 @@ def _said(key: str) -> Callable[[Fields, Limits], Fields]:
 
 
 def _reasoned(text: str, limits: Limits) -> Fields:
-    return {"type": "reasoning", "content": cut_text(text, limits.max_bytes)[0]}
+    return {"type": "reasoning", "content": _cut(text, limits)}
 
 
 def _thought(fields: Fields, limits: Limits) -> Fields:
@@ -227,11 +229,11 @@ def _json(value: object, limits: Limits) -> Any:
     """Structured data, whether it came as such or as JSON text; shared with nobody."""
     if type(value) is str:
         if not value.startswith(("{", "[")) or len(value) > limits.max_bytes:
-            return cut_text(value, limits.max_bytes)[0]
+            return _cut(value, limits)
         try:
             return orjson.loads(value)
         except orjson.JSONDecodeError:
-            return cut_text(value, limits.max_bytes)[0]
+            return _cut(value, limits)
     return orjson.loads(to_json(value, limits).text)
 
 
@@ -260,6 +262,10 @@ def _inline(source: Fields, where: str) -> tuple[str, str]:
         return head.partition(";")[0], data
     mime = word_of(source.get("media_type")) or word_of(source.get("mime_type"))
     return mime or word_of(source.get("format")) or "application/octet-stream", data
+
+
+def _cut(text: str, limits: Limits) -> str:
+    return cut_text(text, limits.max_bytes, words=limits.words)[0]
 
 
 def _shown(value: object, limits: Limits) -> str:

@@ -18,8 +18,10 @@ from turnspan.capture.conversation import Conversation
 from turnspan.capture.drafts import Draft, Fields, StepDraft, TurnDraft, trace_of
 from turnspan.capture.endings import drop_contents, leave_elsewhere, put_rest, restore
 from turnspan.capture.failures import error_of, is_anothers, status_of
+from turnspan.capture.guarded import guarded
 from turnspan.capture.lines import LINE, SHORT_CHARS, Nowhere, careful_line, line_of, shortened
 from turnspan.capture.options import Options
+from turnspan.capture.redaction import Redaction
 from turnspan.capture.values import Limits, to_json
 from turnspan.notices import say
 from turnspan.ports import Clock, Ids, SpanSource, TurnLog
@@ -41,6 +43,8 @@ class Recorder:
     def __init__(
         self, log: TurnLog, spans: SpanSource, clock: Clock, ids: Ids, options: Options
     ) -> None:
+        log, spans, redaction = guarded(options.policy, log, spans)
+        self.redaction: Redaction | None = redaction
         self._log = log
         self._on_first = options.on_first
         self._append: Callable[[bytes], None] = (
@@ -55,7 +59,8 @@ class Recorder:
         self._turn_id = ids.turn_id
         self._resource = orjson.Fragment(orjson.dumps(options.resource))
         self.max_turn_bytes: int = options.max_turn_bytes
-        self.content: bool = options.policy.content
+        self.content: bool = options.policy.records_content
+        self._plain = self.redaction is None
         self.limits: Limits = options.limits
         self.max_bytes: int = options.limits.max_bytes
         self.short_chars: int = self.max_bytes // 4  # fits whatever its characters are
@@ -84,7 +89,7 @@ class Recorder:
                     and len(text) <= self.short_chars
                     and text.isascii()
                     and not kwargs
-                    and self.content
+                    and self._plain
                 ):
                     turn.fields["input"] = {"type": "text", "content": text}
                 else:
@@ -156,7 +161,7 @@ class Recorder:
         """Write the record that makes a turn known, should its process die."""
         fields = turn.fields
         if "input" in fields and len(fields["input"]["content"]) > SHORT_CHARS:
-            fields = shortened(fields)
+            fields = shortened(fields, words=not self._plain)
         try:
             line = orjson.dumps(fields, None, LINE)
         except TypeError:
@@ -251,8 +256,7 @@ class Recorder:
 
     def note_error(self, draft: Draft, error: BaseException) -> None:
         """Put ``error`` on ``draft``, as far as the policy lets it be told."""
-        told = error_of(error, self.limits)
-        draft.fields["error"] = told if self.content else {"type": told["type"]}
+        draft.fields["error"] = error_of(error, self.limits)
 
     def abandon(self, draft: Draft) -> None:
         """Leave the context of a draft whose record was lost."""

@@ -47,7 +47,7 @@ class SampledRecorder(Recorder):
     """A recorder that leaves out turns by ``options.sample``.
 
     A turn that is *left out* shields what is inside it: an agent called there is no turn of
-    its own, and nothing there is recorded. Two kinds of turns are *withheld* instead, that is
+    its own, and nothing there is recorded. Two kinds of turns are *held back* instead, that is
     recorded in memory with all that is in them, and not written: with ``keep_errors`` every
     one, until it is known how it ends, and in live mode every one, for its spans are the
     application's and go out all the same.
@@ -102,18 +102,18 @@ class SampledRecorder(Recorder):
     def open_turn(
         self, agent: Mapping[str, Any], *, activate: bool = True, session: Session | None = None
     ) -> TurnDraft:
-        """Begin a turn of ``agent``, withheld or left out where sampling says so."""
+        """Begin a turn of ``agent``, held back or left out where sampling says so."""
         session = session or current_session.get() or _NOBODY
         if session.id is not None and not is_sampled(session.id, self._share):
             return self._open_unsampled(agent, session, activate=activate)
         turn = super().open_turn(agent, activate=activate, session=session)
         if session.id is None and not is_sampled(turn.id, self._share):
-            self._take_out(turn, withhold=self._keeps_errors or turn.span.mode == "live")
+            self._take_out(turn, hold_back=self._keeps_errors or turn.span.mode == "live")
         return turn
 
     def announce(self, turn: TurnDraft) -> None:
         """Write the record that makes a turn known, if it is to be known."""
-        if not (turn.left_out or turn.withheld):
+        if not (turn.left_out or turn.held_back):
             super().announce(turn)
 
     def _begin(
@@ -127,36 +127,36 @@ class SampledRecorder(Recorder):
     def _open_unsampled(
         self, agent: Mapping[str, Any], session: Session, *, activate: bool
     ) -> TurnDraft:
-        withhold = self._keeps_errors or self._spans.is_live
-        known = session if withhold else _NOBODY
+        hold_back = self._keeps_errors or self._spans.is_live
+        known = session if hold_back else _NOBODY
         turn = super().open_turn(agent, activate=activate, session=known)
-        self._take_out(turn, withhold=withhold)
+        self._take_out(turn, hold_back=hold_back)
         return turn
 
-    def _take_out(self, turn: TurnDraft, *, withhold: bool) -> None:
-        self._spans.leave_out(turn.span, keeps_notes=withhold)
-        if withhold:
-            turn.withheld = True
+    def _take_out(self, turn: TurnDraft, *, hold_back: bool) -> None:
+        self._spans.leave_out(turn.span, keeps_notes=hold_back)
+        if hold_back:
+            turn.held_back = True
             turn.fields["trace"] = trace_of(turn.span)
         else:
             turn.left_out = True
 
     def _journal_steps(self, turn: TurnDraft) -> None:
-        if not (turn.left_out or turn.withheld):
+        if not (turn.left_out or turn.held_back):
             super()._journal_steps(turn)
 
     def _close_turn(self, turn: TurnDraft, fields: Fields) -> None:
-        if not (turn.left_out or turn.withheld) or self._is_kept(turn, fields):
+        if not (turn.left_out or turn.held_back) or self._is_kept(turn, fields):
             super()._close_turn(turn, fields)
             return
-        if turn.withheld:  # for its span, which the application may have made
+        if turn.held_back:  # for its span, which the application may have made
             fields["steps"] = turn.steps
             put_rest(self, turn)
         self._end_span(turn.span, fields)
         self.sampled_out += 1
 
     def _is_kept(self, turn: TurnDraft, fields: Fields) -> bool:
-        return turn.withheld and self._keeps_errors and fields["status"] == "error"
+        return turn.held_back and self._keeps_errors and fields["status"] == "error"
 
     def _shut(self, draft: Draft, status: str) -> None:
         try:

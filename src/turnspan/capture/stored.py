@@ -9,17 +9,29 @@ property. Everything else is opaque.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice
 from types import GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import Any, Final
 
 import orjson
 
-__all__ = ["Opaque", "fields_of", "plain", "type_name"]
+from turnspan.capture.hidden import HIDDEN
+from turnspan.capture.secret_names import is_secret
+
+__all__ = ["Entries", "Opaque", "is_bytes", "plain", "type_name"]
 
 MAX_INLINE_BYTES: Final = 24 * 1024
+MAX_ITEMS: Final = 20_001  # of one container; a walk keeps fewer
+MAX_PLANS: Final = 512  # classes whose fields are known
 _HEAP_TYPE: Final = 1 << 9  # Py_TPFLAGS_HEAPTYPE: the class was made by a class statement
 _GONE: Final = object()
+
+
+class Entries(list[tuple[Any, Any]]):
+    """What a subclass of `dict` holds, as pairs: a dictionary would hash and compare its keys."""
+
+    __slots__ = ()
 
 
 class Opaque:
@@ -42,36 +54,56 @@ def plain(value: object) -> Any:
         return Opaque(f"<{type_name(kind)}>")
 
 
-def fields_of(value: object) -> dict[str, Any] | None:
+def _fields_of(value: object) -> dict[str, Any] | None:
     """The stored fields of an object of a Python class; None where it has none."""
     kind = type(value)
-    mro = _mro(kind)
-    if not _flags(kind) & _HEAP_TYPE or any(k is type or k is ModuleType for k in mro):
+    plan = _plans.get(id(kind))
+    if plan is None or plan.mro is not _mro(kind):
+        plan = _planned(kind)
+    if not plan.has_store:
         return None
     fields: dict[str, Any] = {}
-    has_store = False
-    for klass in reversed(mro):
-        members = type.__getattribute__(klass, "__dict__")
-        for name, member in members.items():
-            if type(member) is MemberDescriptorType and not name.startswith("__"):
-                has_store = True
-                if (item := _slot(member, value)) is not _GONE:
-                    fields[name] = item
-            elif name == "__dict__" and type(member) is GetSetDescriptorType:
-                has_store = True
-                fields |= _public(member.__get__(value))
-    extra = fields_extra(value)
-    return fields | extra if has_store else None
+    for name, member in plan.members:
+        if name is None:
+            fields |= _public(member.__get__(value))
+        elif (item := _slot(member, value)) is not _GONE:
+            fields[name] = item if item is None or not is_secret(name) else HIDDEN
+    if plan.extra is not None and type(extra := _slot(plan.extra, value)) is dict:
+        fields |= _public(extra)
+    return fields
 
 
-def fields_extra(value: object) -> dict[str, Any]:
-    """What a pydantic model was given beyond its declared fields."""
-    for klass in _mro(type(value)):
-        member = type.__getattribute__(klass, "__dict__").get("__pydantic_extra__")
-        if type(member) is MemberDescriptorType:
-            extra = _slot(member, value)
-            return dict(extra) if type(extra) is dict else {}
-    return {}
+class _Plan:
+    """Where the objects of one class store their fields."""
+
+    __slots__ = ("extra", "has_store", "members", "mro")
+
+    def __init__(self, mro: tuple[type, ...]) -> None:
+        self.mro: tuple[type, ...] = mro
+        self.members: list[tuple[str | None, Any]] = []
+        """Slots by their name, and what gives the instance dictionary, which has none."""
+        self.extra: Any = None
+        """The slot of what a pydantic model was given beyond its declared fields."""
+        self.has_store: bool = False
+
+
+def _planned(kind: type) -> _Plan:
+    plan = _Plan(_mro(kind))
+    if _flags(kind) & _HEAP_TYPE and not any(k is type or k is ModuleType for k in plan.mro):
+        for klass in reversed(plan.mro):
+            members = type.__getattribute__(klass, "__dict__")
+            for name, member in list(members.items()):
+                if type(member) is MemberDescriptorType and not name.startswith("__"):
+                    plan.members.append((name, member))
+                elif name == "__dict__" and type(member) is GetSetDescriptorType:
+                    plan.members.append((None, member))
+                elif name == "__pydantic_extra__" and type(member) is MemberDescriptorType:
+                    plan.extra = member
+        plan.has_store = bool(plan.members)
+    if len(_plans) >= MAX_PLANS:
+        _plans.clear()
+    _plans[id(kind)] = plan  # its mro keeps the class, so that nothing else gets its identity
+    return plan
 
 
 def type_name(kind: type) -> str:
@@ -104,8 +136,8 @@ def _slot(member: Any, value: object) -> object:
 
 def _public(stored: Any) -> dict[str, Any]:
     return {
-        name: item
-        for name, item in list(dict.items(stored))  # at once: another thread may be changing it
+        name: item if item is None or not is_secret(name) else HIDDEN
+        for name, item in _first(dict.items(stored))  # at once: another thread may be changing it
         if type(name) is str and not name.startswith("__")
     }
 
@@ -116,6 +148,11 @@ def _bytes(value: Any) -> Any:
     from base64 import b64encode
 
     return b64encode(value).decode()
+
+
+def _first(items: Iterable[Any]) -> list[Any]:
+    """As many as are ever kept, and one more to know by; at once, in C."""
+    return list(islice(items, MAX_ITEMS))
 
 
 def _text_of(value: Any) -> str:
@@ -135,17 +172,31 @@ def _clock_time(kind: Any, value: Any) -> Any:
     return kind.isoformat(value) if known else Opaque(f"<{type_name(kind)} with a time zone>")
 
 
-def _secret(_: Any, value: Any) -> Opaque:
+def _array(kind: Any, value: Any) -> Opaque:
+    """What an array is of, and not what it holds: that may be millions of numbers."""
+    dtype = kind.__dict__["dtype"].__get__(value)
+    code = _mro(type(dtype))[-2].__dict__["str"].__get__(dtype)  # of `numpy.dtype` itself
+    return Opaque(f"<{type_name(type(value))} {kind.__dict__['shape'].__get__(value)} {code}>")
+
+
+def _scalar(item: Any, value: Any) -> Any:
+    kind = type(item)
+    plain_one = kind is int or kind is float or kind is bool or kind is str or kind is complex
+    return (_text_of(item) if kind is complex else item) if plain_one else _named_only(None, value)
+
+
+def _named_only(_: Any, value: Any) -> Opaque:
     return Opaque(f"<{type_name(type(value))}>")
 
 
 def _by_class(kind: type, value: object) -> Any:
-    for klass in _mro(kind):
-        if (through := _BASES.get(id(klass))) is not None:
-            return through(value)
-        if (standard := _standard(klass)) is not None:
-            return standard(klass, value)
-    fields = fields_of(value)
+    if id(kind) not in _plans:  # of none of the standard types, where it has a plan
+        for klass in _mro(kind):
+            if (through := _BASES.get(id(klass))) is not None:
+                return through(value)
+            if (standard := _standard(klass)) is not None:
+                return standard(klass, value)
+    fields = _fields_of(value)
     return Opaque(f"<{type_name(kind)}>") if fields is None else fields
 
 
@@ -158,6 +209,12 @@ def _standard(klass: type) -> Callable[[Any, Any], Any] | None:
     return found
 
 
+def is_bytes(value: object) -> bool:
+    """Whether ``value`` is a row of bytes, by its class."""
+    return any(klass is bytes or klass is bytearray for klass in _mro(type(value)))
+
+
+_plans: dict[int, _Plan] = {}
 _ZONES: Final = frozenset({"datetime", "zoneinfo", "dateutil", "pytz", "pendulum"})
 
 _READ: Final[dict[type, Callable[[Any], Any]]] = {
@@ -173,22 +230,22 @@ _READ: Final[dict[type, Callable[[Any], Any]]] = {
     range: _text_of,
     bytes: _bytes,
     bytearray: lambda value: _bytes(bytes(value)),
-    set: list,
-    frozenset: list,
+    set: _first,
+    frozenset: _first,
     orjson.Fragment: lambda value: orjson.loads(orjson.dumps(value)),
     type: lambda value: Opaque(f"<class {type_name(value)}>"),
 }
 
 _THROUGH: Final[dict[type, Callable[[Any], Any]]] = {
-    dict: lambda value: dict(dict.items(value)),
-    list: lambda value: list.__getitem__(value, slice(None)),
-    tuple: lambda value: tuple.__getitem__(value, slice(None)),
+    dict: lambda value: Entries(_first(dict.items(value))),
+    list: lambda value: list.__getitem__(value, slice(MAX_ITEMS)),
+    tuple: lambda value: tuple.__getitem__(value, slice(MAX_ITEMS)),
     str: lambda value: str.__add__(value, ""),
     int: lambda value: int.__add__(value, 0),
     float: lambda value: float.__add__(value, 0.0),
     bytes: lambda value: _bytes(bytes.__add__(value, b"")),
-    set: lambda value: list(set.__or__(value, frozenset())),
-    frozenset: lambda value: list(frozenset.__or__(value, frozenset())),
+    set: lambda value: _first(set.__iter__(value)),
+    frozenset: lambda value: _first(frozenset.__iter__(value)),
 }
 
 _KNOWN: Final = {id(kind): read for kind, read in _READ.items()}
@@ -206,13 +263,19 @@ _BY_NAME: Final[dict[tuple[str, str], Callable[[Any, Any], Any]]] = {
     ("uuid", "UUID"): lambda kind, value: kind.__str__(value),
     ("pathlib", "PurePath"): lambda kind, value: kind.__str__(value),
     ("pathlib._local", "PurePath"): lambda kind, value: kind.__str__(value),
-    ("collections", "deque"): lambda kind, value: list(kind.__iter__(value)),
+    ("collections", "deque"): lambda kind, value: _first(kind.__iter__(value)),
     ("enum", "Enum"): lambda _, value: object.__getattribute__(value, "_value_"),
     ("types", "MappingProxyType"): lambda _, __: Opaque("<mappingproxy>"),
     ("types", "SimpleNamespace"): lambda kind, value: _public(
         kind.__dict__["__dict__"].__get__(value)
     ),
-    ("pydantic.types", "_SecretBase"): _secret,
-    ("pydantic.v1.types", "SecretStr"): _secret,
-    ("pydantic.v1.types", "SecretBytes"): _secret,
+    ("numpy", "ndarray"): _array,
+    ("numpy", "generic"): lambda kind, value: _scalar(kind.item(value), value),
+    ("pandas.core.frame", "DataFrame"): _named_only,
+    ("pandas.core.series", "Series"): _named_only,
+    ("pandas", "DataFrame"): _named_only,
+    ("pandas", "Series"): _named_only,
+    ("pydantic.types", "_SecretBase"): _named_only,
+    ("pydantic.v1.types", "SecretStr"): _named_only,
+    ("pydantic.v1.types", "SecretBytes"): _named_only,
 }

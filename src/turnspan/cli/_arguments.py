@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from turnspan.settings import Settings
 
 __all__ = [
+    "STORE",
     "add_dir",
     "add_json",
     "add_store",
@@ -26,7 +27,7 @@ __all__ = [
 ]
 
 _DIRECTORY = "TURNSPAN_DIR"
-_STORE = "TURNSPAN_STORE"
+STORE = "TURNSPAN_STORE"
 
 
 def add_dir(parser: argparse.ArgumentParser) -> None:
@@ -95,16 +96,14 @@ def server_rooms() -> None:
 
 @contextmanager
 def store_of(args: argparse.Namespace) -> Iterator[SqlStore]:
-    """The store that `--store` or its variable names; no other variable is read.
+    """The store that `--store` or its variable names.
 
     Raises:
         StoreError: it cannot be opened.
     """
     from turnspan.server.store import open_store
-    from turnspan.settings import Settings
 
-    named = {name: value for name, value in os.environ.items() if name == _STORE}
-    store = open_store(args.store or Settings.read(named, {}).store)
+    store = open_store(args.store or os.environ.get(STORE, "").strip() or "turns.db")
     try:
         yield store
     finally:

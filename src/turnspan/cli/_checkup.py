@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from turnspan.cli._arguments import STORE
 from turnspan.cli._disk import appendable, room, to_be_made, writable
 from turnspan.cli._finding import BROKEN, OK, WARNING, Finding
 from turnspan.cli._output import counted, shown_size
@@ -80,6 +81,7 @@ class Checkup:
 
     def _readable(self) -> Settings:
         """The settings without what cannot be read of them, which is a mistake each."""
+        from turnspan.capture.policy import Policy
         from turnspan.settings import Settings, options
 
         environ: dict[str, str] = {}
@@ -88,7 +90,7 @@ class Checkup:
                 continue
             one = {option.env: self._environ[option.env]}
             try:
-                Settings.read(one, {})
+                Policy.of(Settings.read(one, {}))
             except TurnspanError as error:
                 self._mistakes.append(Finding("settings", BROKEN, error.what, error.fix))
             else:
@@ -107,7 +109,7 @@ class Checkup:
 
         from turnspan.settings import options
 
-        known = [option.env for option in options()]
+        known = [STORE, *(option.env for option in options())]
         for name in sorted(set(self._environ) - set(known)):
             if name.startswith(_OURS):
                 close = get_close_matches(name, known, 1)

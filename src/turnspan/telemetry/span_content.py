@@ -34,7 +34,7 @@ def content_on_spans(settings: Settings, environ: Mapping[str, str], *, live: bo
         return settings.span_content
     if (named := _from_variable(environ)) is not None:
         return named
-    return settings.content and not live
+    return bool(settings.content) and not live
 
 
 def _from_variable(environ: Mapping[str, str]) -> bool | None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from turnspan.capture.shapes import SHAPE
 from turnspan.schema import JSON, Content
 
 __all__ = ["content_matches", "matches", "shown", "value_of"]
@@ -42,8 +43,8 @@ def matches(expected: Any, actual: Any) -> bool:
 
 
 def value_of(content: Content | None) -> Any:
-    """What ``content`` says: JSON read, text as it is, None where there is none."""
-    if content is None:
+    """What ``content`` says: JSON read, text as it is, None where nothing was recorded of it."""
+    if content is None or content.mime_type == SHAPE:
         return None
     if content.mime_type != JSON:
         return content.content
@@ -55,7 +56,11 @@ def value_of(content: Content | None) -> Any:
 
 def content_matches(expected: Any, content: Content | None) -> bool:
     """Whether ``content`` is what was ``expected``; JSON may be written as it was, too."""
-    if isinstance(expected, str | re.Pattern) and content is not None:
+    if (
+        isinstance(expected, str | re.Pattern)
+        and content is not None
+        and content.mime_type != SHAPE
+    ):
         return matches(expected, content.content)
     return matches(expected, value_of(content))
 

@@ -75,10 +75,11 @@ class Recording:
     ) -> Runtime:
         """What `configure` makes while this recording lasts."""
         settings = Settings.read({}, {**_DEFAULTS, **given, "directory": None})
+        said, policy = policy, Policy.chosen(policy, settings, given)
         targets = settings.exporters if exporters is None else exporters
         names = [each.name for each in build_all(targets, settings=settings)]
         check(settings, otlp=any(name.startswith("otlp+") for name in names))
-        self._again = lambda: configure(policy=policy, **given)
+        self._again = lambda: configure(policy=said, **given)
         clock: Clock | None = self._clock
         ids: Ids | None = self._ids
         return Runtime(

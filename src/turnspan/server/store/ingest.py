@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from turnspan.schema import Turn
     from turnspan.server.store.transaction import Transaction
 
-__all__ = ["add", "append", "touch_sessions"]
+__all__ = ["add", "append", "blank_session", "touch_sessions"]
 
 FINAL: Final = frozenset({"ok", "error", "cancelled", "abandoned", "paused"})
 
@@ -160,7 +160,13 @@ def _replace(tx: Transaction, known: dict[str, _Known], later: dict[str, Incomin
 
 def _make_session(tx: Transaction, session_id: str) -> None:
     """Make the session if it is missing, so that there is a row to lock."""
-    row = {
+    row = blank_session(tx, session_id)
+    tx.connection.execute(tx.backend.insert(sessions).on_conflict_do_nothing(), row)
+
+
+def blank_session(tx: Transaction, session_id: str) -> dict[str, Any]:
+    """The row of a session of which nothing is known yet."""
+    return {
         "project": tx.project,
         "id": clean(session_id),
         "metadata": "{}",
@@ -171,24 +177,15 @@ def _make_session(tx: Transaction, session_id: str) -> None:
         "last_number": 0,
         "state_version": 0,
     }
-    tx.connection.execute(tx.backend.insert(sessions).on_conflict_do_nothing(), row)
 
 
 def _session_row(tx: Transaction, turn: Turn) -> dict[str, Any]:
-    return {
-        "project": tx.project,
-        "id": clean(turn.session_id or ""),
+    return blank_session(tx, turn.session_id or "") | {
         "agent": clean(turn.agent.name),
         "user_id": None if turn.user_id is None else clean(turn.user_id),
-        "metadata": "{}",
-        "details": "{}",
         "created_at": turn.started_at,
-        "updated_at": tx.now_ns,
         "first_at": turn.started_at,
         "last_at": turn.started_at,
-        "turn_count": 0,
-        "last_number": 0,
-        "state_version": 0,
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -11,7 +11,7 @@ import orjson
 from turnspan.server.store.latency import bucket_of
 
 if TYPE_CHECKING:
-    from turnspan.schema import Step, Turn
+    from turnspan.schema import Message, Step, Turn
 
 __all__ = [
     "MAX_SEARCHED_CHARS",
@@ -36,9 +36,7 @@ def clean(text: str) -> str:
     """``text`` as a column can hold it: without NUL and halves of surrogate pairs."""
     if "\0" in text:
         text = text.replace("\0", "�")
-    if text.isascii():
-        return text
-    return text.encode("utf-8", "replace").decode() if _is_broken(text) else text
+    return text if text.isascii() or not _is_broken(text) else _mended(text)
 
 
 def text_of(value: Any) -> str:
@@ -73,11 +71,13 @@ def unstorable(turn: Turn) -> str | None:
     """Why no row can hold ``turn``; None where one can."""
     if not turn.id or len(turn.id) > MAX_ID_CHARS:
         return f"an id has 1 to {MAX_ID_CHARS} characters"
-    times = (turn.started_at, turn.ended_at, turn.number or 0)
-    used = turn.usage
-    counts = (used.input_tokens or 0, used.output_tokens or 0) if used else ()
-    of_steps = (at for step in turn.steps for at in (step.started_at, step.ended_at))
-    if not all(-MAX_INT <= number <= MAX_INT for number in (*times, *counts, *of_steps)):
+    numbers = [turn.number or 0]
+    parts: tuple[Turn | Step, ...] = (turn, *turn.steps)
+    for each in parts:
+        numbers += (each.started_at, each.ended_at)
+        if (used := each.usage) is not None:
+            numbers += (used.input_tokens or 0, used.output_tokens or 0)
+    if max(numbers) > MAX_INT or min(numbers) < -MAX_INT:
         return "a number is beyond 64 bits"
     return None
 
@@ -122,34 +122,25 @@ def step_rows(turn: Turn, project: str, seq: int) -> Iterator[tuple[Any, ...]]:
 
 def searched_words(turn: Turn) -> str:
     """What the turn is found by: everything that was said, each text once."""
-    said = "\n".join(dict.fromkeys(_texts(turn)))
-    return clean(said[:MAX_SEARCHED_CHARS])
-
-
-def _texts(turn: Turn) -> Iterator[str]:
-    for content in (turn.input, turn.output):
-        if content is not None:
-            yield content.content
-    if turn.reasoning:
-        yield turn.reasoning
-    if turn.error is not None:
-        yield turn.error.message
+    said: list[str] = []
+    parts: tuple[Turn | Step, ...] = (turn, *turn.steps)
+    for each in parts:
+        if each.input is not None:
+            said.append(each.input.content)
+        if each.output is not None:
+            said.append(each.output.content)
+        if each.reasoning:
+            said.append(each.reasoning)
+        if each.error is not None:
+            said.append(each.error.message)
     for message in turn.messages:
-        for part in message.parts:
-            said = (part.__pydantic_extra__ or {}).get("content")
-            if isinstance(said, str):
-                yield said
-    yield from _texts_of_steps(turn.steps)
+        said += _texts_of(message)
+    return clean("\n".join(dict.fromkeys(said))[:MAX_SEARCHED_CHARS])
 
 
-def _texts_of_steps(steps: Iterable[Step]) -> Iterator[str]:
-    for step in steps:
-        if step.input is not None:
-            yield step.input.content
-        if step.output is not None:
-            yield step.output.content
-        if step.error is not None:
-            yield step.error.message
+def _texts_of(message: Message) -> list[str]:
+    found = [part.__pydantic_extra__ or {} for part in message.parts]
+    return [text for each in found if isinstance(text := each.get("content"), str)]
 
 
 def _label(value: Any) -> str | None:
@@ -164,6 +155,10 @@ def _label(value: Any) -> str | None:
 
 def _clean(text: str | None) -> str | None:
     return None if text is None else clean(text)
+
+
+def _mended(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 def _is_broken(text: str) -> bool:

@@ -34,18 +34,7 @@ def create(tx: Transaction, session_id: str, state: Any, changes: dict[str, Any]
     """Make a session, its ``state`` as version 0."""
     if _row(tx, session_id) is not None:
         raise ConflictError
-    row = {
-        "project": tx.project,
-        "id": clean(session_id),
-        "metadata": "{}",
-        "details": "{}",
-        "created_at": tx.now_ns,
-        "updated_at": tx.now_ns,
-        "turn_count": 0,
-        "last_number": 0,
-        "state_version": 0,
-        **_columns(changes),
-    }
+    row = ingest.blank_session(tx, session_id) | _columns(changes)
     tx.connection.execute(insert(sessions), row)
     if state is not None:
         states.write(tx, session_id, 0, state)
