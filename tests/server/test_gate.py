@@ -172,7 +172,8 @@ def test_no_route_shows_what_is_another_project_s(serve):
     api = serve()
     secret, session, user = "rhubarb-secret", "session-ours", "user-ours"
     ours = api.key(project="ours")
-    body = line(1, session_id=session, user_id=user, reasoning=secret)
+    now = time.time_ns()
+    body = line(1, session_id=session, user_id=user, reasoning=secret, started_at=now, ended_at=now)
     api.post("/v1/turns", body, headers=NDJSON)
     api.request("PUT", f"/v1/turns/{make_turn(1).id}/feedback", {"comment": secret})
     api.store.of("ours").change_state(session, lambda _: {"secret": secret})
@@ -182,7 +183,12 @@ def test_no_route_shows_what_is_another_project_s(serve):
     seen = {}
     for dialect in dialects().values():
         for method, path in routes_of(dialect):
-            reply = api.request(method, path, {} if method in {"POST", "PUT", "PATCH"} else None)
+            reply = api.request(
+                method,
+                path,
+                {} if method in {"POST", "PUT", "PATCH"} else None,
+                {"x-project-id": "theirs"},
+            )
             seen[f"{dialect.name} {method} {path}"] = reply
 
     assert len(seen) >= 12
@@ -195,7 +201,9 @@ def test_no_route_shows_what_is_another_project_s(serve):
 
 def routes_of(dialect):
     """Each route with ids that are ours in its path."""
-    named = {"session": "session-ours", "user": "user-ours", "turn": make_turn(1).id}
+    turn_id = make_turn(1).id
+    named = {"session": "session-ours", "user": "user-ours"}
+    named |= {"turn": turn_id, "interaction": turn_id}
     prefix = "" if dialect.name == "native" else f"/{dialect.name}"
     for route in dialect.router.lines:
         path = re.sub(

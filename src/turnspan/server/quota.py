@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from turnspan.server.call import Call
     from turnspan.server.store.port import TurnStore
 
-__all__ = ["Quota", "check_quota", "quota_of"]
+__all__ = ["Quota", "check_quota", "month_of", "quota_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Quota:
 
     turns: int
     users: int
+    sessions: int
     limit: int | None
     """None means any number of turns."""
     resets_at: int
@@ -29,12 +30,17 @@ class Quota:
 
 def quota_of(call: Call, store: TurnStore) -> Quota:
     """Where the project of ``store`` stands. Counts, so it is not for every request."""
-    now = datetime.fromtimestamp(call.clock.now_ns() // 10**9, UTC)
+    begins, ends = month_of(call.clock.now_ns())
+    used = store.usage(begins, ends)
+    return Quota(used.turns, used.users, used.sessions, call.limits.turns_per_month, ends)
+
+
+def month_of(now_ns: int) -> tuple[int, int]:
+    """When the month of UTC began that ``now_ns`` is in, and when the next begins."""
+    now = datetime.fromtimestamp(now_ns // 10**9, UTC)
     since = now.replace(day=1, hour=0, minute=0, second=0)
     until = since.replace(year=since.year + since.month // 12, month=since.month % 12 + 1)
-    begins, ends = (int(at.timestamp()) * 10**9 for at in (since, until))
-    used = store.usage(begins, ends)
-    return Quota(used.turns, used.users, call.limits.turns_per_month, ends)
+    return int(since.timestamp()) * 10**9, int(until.timestamp()) * 10**9
 
 
 def check_quota(call: Call, store: TurnStore) -> None:
