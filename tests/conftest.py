@@ -49,10 +49,13 @@ def turns_api() -> Iterator[Any]:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts a Python program in a folder of its own, unconfigured but for what is given."""
+    """Starts a Python program in a folder of its own, unconfigured but for what is given.
+
+    With ``told`` its standard input is a pipe, over which it can be told to go on.
+    """
     started: list[subprocess.Popen[str]] = []
 
-    def start(program: str, *args: str, **env: str) -> subprocess.Popen[str]:
+    def start(program: str, *args: str, told: bool = False, **env: str) -> subprocess.Popen[str]:
         path = tmp_path / "program.py"
         path.write_text(dedent(program), encoding="utf-8")
         kept = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)}
@@ -61,7 +64,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
                 [sys.executable, "-W", "error", str(path), *args],
                 cwd=tmp_path,
                 env=kept | {"NO_PROXY": "*", "no_proxy": "*"} | env,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if told else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,

@@ -90,6 +90,8 @@ def __getattr__(name: str) -> Any:
 
 
 def _first_use() -> None:
-    from turnspan.runtime import first_use
+    from turnspan.forks import held_off
 
+    with held_off():
+        from turnspan.runtime import first_use
     first_use()

@@ -1,9 +1,11 @@
 """Log lines of our own failures: at most one a minute for each cause."""
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, TypeAlias
 
 __all__ = ["hide_with", "say"]
@@ -41,13 +43,17 @@ def say(
         _said[cause] = now_s
     finally:
         _lock.release()
-    import logging  # here: every program that decorates a function would pay for it
+    try:
+        import logging  # here: every program that decorates a function would pay for it
 
-    logger = logging.getLogger("turnspan")
-    if _hide is None:
-        logger.log(level, message, *args, exc_info=error)
-    else:
-        logger.log(level, "%s", _hidden(_hide, message % args, error))
+        logger = logging.getLogger("turnspan")
+        if _hide is None:
+            logger.log(level, message, *args, exc_info=error)
+        else:
+            logger.log(level, "%s", _hidden(_hide, message % args, error))
+    except Exception as failure:  # noqa: BLE001  # border: foreign handlers, no descriptor left
+        _complain(cause, failure)
+        return False
     return True
 
 
@@ -62,6 +68,13 @@ def _hidden(hide: Hide, said: str, error: BaseException | None) -> str:
         return hide(said, error)
     except Exception as exc:  # noqa: BLE001  # border: what cannot be searched is not logged
         return f"a message is withheld: {type(exc).__name__}"
+
+
+def _complain(cause: str, failure: Exception) -> None:
+    """Where the log does not take a line, standard error may."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"turnspan: {cause}: not logged, for {type(failure).__name__}\n")
 
 
 def _after_fork() -> None:

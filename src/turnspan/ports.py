@@ -15,6 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 from turnspan.schema.journalled import Journalled, JournalledFeedback, JournalledTurn, journalled
 
 __all__ = [
+    "Activation",
     "Backlog",
     "Clock",
     "Exporter",
@@ -122,6 +123,10 @@ class SpanSource(Protocol):
         """
         ...
 
+    def activation(self) -> Activation:
+        """What makes the span of one stream current, step by step; none of it has `activate`."""
+        ...
+
     @property
     def is_live(self) -> bool:
         """Does the application's own provider make the spans of a turn that begins now?"""
@@ -142,6 +147,22 @@ class SpanSource(Protocol):
         Without ``keeps_notes`` it is not recording either. A live span is the application's,
         and stays as it is.
         """
+        ...
+
+
+class Activation(Protocol):
+    """Has the spans of one stream current while the stream's code runs. Never raises.
+
+    ``span`` is the innermost span that is open in the stream. Each pair of calls is made in
+    one context, the next pair may be made in another.
+    """
+
+    def resume(self, span: OpenSpan, /) -> None:
+        """Make ``span`` current: the stream's code is about to run."""
+        ...
+
+    def suspend(self, span: OpenSpan, /) -> None:
+        """Put back what was current before: the consumer's code is about to run."""
         ...
 
 

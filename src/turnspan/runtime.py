@@ -7,14 +7,19 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final
 
+# The front door's names, loaded by now: a signal handler that asks for one first may have come
+# in the middle of the import that brings it.
+from turnspan.capture import block, feedback, handles  # noqa: F401
 from turnspan.capture.active import active
 from turnspan.capture.context import current_draft
 from turnspan.capture.options import Options
 from turnspan.capture.policy import Policy
 from turnspan.capture.recorder import Recorder
 from turnspan.capture.sampling import recorder_of
+from turnspan.capture.streams import end_open_streams
 from turnspan.capture.values import Limits
 from turnspan.clock import SystemClock
 from turnspan.delivery.dead import DeadLetters
@@ -125,6 +130,7 @@ class Runtime:
         Recording goes on: other exit handlers may still have turns, which the next process
         delivers.
         """
+        end_open_streams()
         self.delivery.close(self.settings.exit_s)
         _close_all(self._carriers)
         self._rest()
@@ -193,6 +199,11 @@ class Runtime:
         )
 
     def _start(self) -> None:
+        # In a context of their own: some have threads inherit that of whoever starts them, which
+        # is a turn here.
+        Context().run(self._start_threads)
+
+    def _start_threads(self) -> None:
         self.delivery.start()
         if self.journal is not None:
             self.journal.start()

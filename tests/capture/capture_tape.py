@@ -11,6 +11,7 @@ from turnspan.capture.options import Options
 from turnspan.capture.sampling import recorder_of
 from turnspan.schema import Turn
 from turnspan.schema.wire import TURN, decode_record, decode_turn
+from turnspan.telemetry.activation import NoActivation
 from turnspan.testing.repeatable import TICK_NS, CountedIds, TickingClock
 from turnspan.testing.turns import START_NS
 
@@ -43,6 +44,9 @@ class Spans:
         span = Span(trace_id, self._ids.span_id(), parent.span_id if parent else None)
         self.open.append(span)
         return span
+
+    def activation(self):
+        return NoActivation()
 
     def end(self, span: Span, fields: Mapping[str, Any], /) -> None:
         assert fields["ended_at"]

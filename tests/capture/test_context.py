@@ -136,21 +136,6 @@ def test_a_session_decorates_nothing_that_is_not_called(target):
     assert caught.value.fix
 
 
-def test_a_session_decorates_no_generator():
-    """It would end before the first item."""
-
-    def items():
-        yield 1
-
-    async def items_later():
-        yield 1
-
-    for generator in (items, items_later):
-        with pytest.raises(CaptureError) as caught:
-            turnspan.session("a")(generator)
-        assert "with" in caught.value.fix
-
-
 @pytest.mark.parametrize("wrong", [1, b"a", ["a"], object()])
 def test_a_session_id_that_is_no_string_is_a_type_error(wrong):
     """So is a user id."""

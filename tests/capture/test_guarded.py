@@ -125,3 +125,21 @@ def test_a_live_span_is_told_what_the_journal_is_told(ports):
     assert SECRET not in str(told)
     assert told[1]["metadata"] == {"<hidden:email>": "<hidden:email>"}
     assert told[1]["messages"] == [{"role": "user", "parts": [{"content": "<hidden:email>"}]}]
+
+
+def test_feedback_is_told_to_opentelemetry_as_it_is_journalled():
+    """The event that the application's own provider makes of it shows no more."""
+    told = []
+
+    class Ears:
+        def note_feedback(self, feedback):
+            told.append(feedback)
+            return "live"
+
+    _, ears, _ = guarded(turnspan.Policy(patterns=["email"]), Log(), Ears())
+    mode = ears.note_feedback(
+        {"record": "feedback", "turn_id": "turn_1", "rating": "bad", "comment": f"ask {SECRET}"}
+    )
+
+    assert mode == "live"
+    assert [(one["rating"], one["comment"]) for one in told] == [("bad", "ask <hidden:email>")]

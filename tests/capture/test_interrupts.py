@@ -173,12 +173,6 @@ def test_a_carried_coroutine_records_into_the_turn_it_was_carried_from(tape):
     assert [step.name for step in tape.turn.steps] == ["look"]
 
 
-def test_a_generator_cannot_be_carried():
-    """It runs after the call that made it."""
-    with pytest.raises(turnspan.TurnspanError, match="generator"):
-        turnspan.carry(lambda: (yield 1))
-
-
 def test_a_turn_keeps_its_budget_whatever_fills_it(record):
     """Messages, metadata and reasoning count like the contents of steps."""
     tape = record(max_turn_bytes=10_000)

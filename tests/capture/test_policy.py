@@ -511,3 +511,42 @@ def test_a_policy_can_be_compared_and_has_a_level_for_every_field():
     assert turnspan.Policy().levels() == dict.fromkeys(FIELDS, "on")
     assert turnspan.Policy().is_plain
     assert not turnspan.Policy(hide=["x"]).is_plain
+
+
+@pytest.mark.parametrize("cut_into", [str, str.encode], ids=["texts", "bytes"])
+def test_a_stream_that_is_cut_leaves_no_half_secret(record, cut_into):
+    """A secret may come in several chunks, of which the budget takes the first."""
+    from turnspan.capture.values import Limits
+
+    tape = record(policy=turnspan.Policy(patterns=["api_key"]), limits=Limits(max_bytes=10_000))
+
+    @turnspan.agent
+    def talk():
+        for chunk in ("word " * 1998, "sk-pr", "oj-01", "23456789abcdefghijkl"):
+            yield cut_into(chunk)
+
+    list(talk())
+    (turn,) = tape.turns
+
+    assert turn.output.content.rstrip() == ("word " * 1998).rstrip()
+    assert turn.truncated[0].where == "output"
+    assert b"sk-pr" not in written(tape)
+
+
+def test_a_model_stream_that_is_cut_leaves_no_half_secret(record):
+    """The chunks of a client are folded into one answer, which is cut alike."""
+    from turnspan.capture.values import Limits
+
+    tape = record(policy=turnspan.Policy(patterns=["api_key"]), limits=Limits(max_bytes=10_000))
+
+    @turnspan.model
+    def complete(prompt):
+        for text in ("word " * 1998, "sk-pr", "oj-01", "23456789abcdefghijkl"):
+            yield {"choices": [{"index": 0, "delta": {"content": text}}]}
+
+    with turnspan.turn():
+        list(complete("hi"))
+    (turn,) = tape.turns
+
+    assert turn.steps[0].output.content.startswith("word word")
+    assert b"sk-pr" not in written(tape)

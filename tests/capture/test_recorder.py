@@ -283,6 +283,9 @@ class FailingSpans:
             raise RuntimeError("no span for you")
         return Span(1, 2, None)
 
+    def activation(self):
+        raise RuntimeError("nor one for a stream")
+
     def end(self, *_):
         raise RuntimeError("it never ends")
 

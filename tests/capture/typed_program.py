@@ -1,6 +1,6 @@
 """What type checkers make of decorated callables; never run."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, assert_type, overload
 
 import turnspan
@@ -31,7 +31,23 @@ def find(key: int | str) -> int | str:
     return key
 
 
+@turnspan.session("s")
+@turnspan.agent
+def tell(question: str) -> Iterator[str]:
+    yield question
+
+
+@turnspan.agent
+async def tell_later(question: str) -> AsyncIterator[str]:
+    yield question
+
+
 class Desk:
+    @property  # mypy takes no decorator above it
+    @turnspan.tool
+    def open(self) -> bool:
+        return True
+
     @turnspan.tool
     def look(self, key: str) -> bytes:
         return key.encode()
@@ -53,6 +69,9 @@ assert_type(ask([{"role": "user"}]), dict[str, int])
 assert_type(find(1), int)
 assert_type(find("1"), str)
 assert_type(Desk().look("a"), bytes)
+assert_type(Desk().open, bool)
+assert_type(tell("why"), Iterator[str])
+assert_type(tell_later("why"), AsyncIterator[str])
 assert_type(Desk.make(1), Desk)
 assert_type(Desk.fetch("a"), float)
 assert_type(turnspan.carry(answer)("why"), list[str])

@@ -139,5 +139,5 @@ def test_the_server_runs_as_a_process_of_its_own(deliver, backlog, line, ids):
         ask("/quit")
 
     assert report == FlushReport(delivered=3)
-    assert stats == {"stored": 3, "duplicates": 0, "requests": 2}
+    assert stats == {"stored": 3, "duplicates": 0, "requests": 2, "mode": "ok"}
     assert arrived == ids(0, 1, 2)

@@ -231,3 +231,27 @@ def test_a_chain_of_a_thousand_steps_stays_on_the_screen():
         f"s{n} · 200 ms" for n in range(1_000)
     ]
     assert max(map(len, lines)) < 60
+
+
+def test_a_stream_says_how_soon_and_how_often_it_yielded():
+    """Of a turn and of a step; one without a count is one that another program recorded."""
+    turn = make_turn(1, steps=())
+    began = turn.started_at
+    streamed = step("words", kind="model", first_chunk_at=began + 3 * MS, chunks=1)
+    known = step("other", kind="model", first_chunk_at=began + 4 * MS)
+    shown = drawn(
+        turn.model_copy(
+            update={
+                "first_chunk_at": began + 5 * MS,
+                "chunks": 1200,
+                "steps": (
+                    streamed.model_copy(update={"started_at": began}),
+                    known.model_copy(update={"started_at": began}),
+                ),
+            }
+        )
+    )
+
+    assert " · 1,200 chunks, the first after 5 ms" in shown
+    assert " · 1 chunk, the first after 3 ms" in shown
+    assert " · first chunk after 4 ms" in shown

@@ -1,13 +1,16 @@
-"""A Turns API that misbehaves on request: `POST /v1/turns`, standard library only.
+"""A destination that misbehaves on request: `POST /v1/turns`, and OTLP at `POST /v1/traces`.
+
+It keys on ids, of turns or of spans: what it knows already it counts as sent again, and keeps
+once. `whole` are the numbers of the turns of `producer.py` that arrived with all they held.
 
 In a test: `with FaultServer() as server: server.be("status", status=503, times=2)`.
 As a process: `python server.py` prints `{"url": …, "control": …}`; the control address takes
-`GET /be?mode=…&…`, `/stats`, `/ids`, `/reset` and `/quit`.
+`GET /be?mode=…&…`, `/stats`, `/ids`, `/whole`, `/reset` and `/quit`.
 
 Modes: ok · down · slow (`delay_s`) · silent · half_closing · trickle · garbage ·
 status (`status`, `retry_after`) · poison (`ids`, `status`: requests that hold one of them) ·
-too_large (`limit_bytes` of NDJSON) · refuse (`ids`: per item, in the answer) ·
-redirect (`location`, `status`).
+too_large (`limit_bytes` of the body, inflated) · refuse (`ids`: per item, in the answer) ·
+redirect (`location`, `status`) · circle (redirects to a further path, always).
 With `times` or `for_s` a mode ends after so many requests or seconds.
 """
 
@@ -27,6 +30,8 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 ID = re.compile(rb'^\{"record":"(?:turn|feedback)","id":"([^"]+)"')
+MARK = re.compile(rb"(?<![A-Za-z0-9])([QPRA])(\d{8})(?!\d)")  # what `producer.py` puts in a turn
+TURN_ID = "turnspan.turn.id"
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,15 @@ class Request:
     connection: int
     at_s: float
     body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a request holds: items by their id, and the ids of the turns they are of."""
+
+    items: dict[str, bytes]
+    turns: tuple[str, ...]
+    size_bytes: int
 
 
 @dataclass
@@ -87,12 +101,25 @@ class FaultServer:
         """Ids stored, in the order of their arrival."""
         return list(self.state.order)
 
+    @property
+    def whole(self) -> list[int]:
+        """Numbers of the turns of which question, answer, and both ends of the tool arrived."""
+        seen: dict[bytes, set[int]] = {kind: set() for kind in (b"Q", b"P", b"R", b"A")}
+        with self.state.lock:
+            stored = list(self.state.stored.values())
+        for item in stored:
+            for kind, number in MARK.findall(item):
+                seen[kind].add(int(number))
+        return sorted(set.intersection(*seen.values()))
+
     def be(self, name: str, *, for_s: float | None = None, **options: Any) -> None:
-        """Behave as ``name`` from the next request on."""
+        """Behave as ``name`` from the next request on, or until ``for_s`` seconds are over."""
         until_s = None if for_s is None else time.monotonic() + for_s
         self.state.mode = Mode(name, until_s=until_s, **options)
         if name == "down":
             self._down()
+            if for_s is not None:
+                threading.Timer(for_s, self.be, ["ok"]).start()
         elif self._http is None:
             self._http = _Http(("127.0.0.1", self.port), self.state)
             self._serve()
@@ -172,16 +199,19 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         if self.headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
-        lines = [line for line in body.splitlines() if line]
-        ids = tuple(m[1].decode() if (m := ID.match(line)) else "" for line in lines)
+        try:
+            content = _content(self.path, body)
+        except ValueError as broken:
+            self._answer(400, str(broken).encode())
+            return
         headers = {name.lower(): value for name, value in self.headers.items()}
+        at_s = time.monotonic()
+        request = Request(self.path, headers, content.turns, self.number, at_s, body)
         state = self.server.state
         with state.lock:
-            state.requests.append(
-                Request(self.path, headers, ids, self.number, time.monotonic(), body)
-            )
+            state.requests.append(request)
             mode = self._mode(state)
-        getattr(self, f"_{mode.name}")(mode, dict(zip(ids, lines, strict=True)), len(body))
+        getattr(self, f"_{mode.name}")(mode, content)
 
     def _mode(self, state: State) -> Mode:
         """The mode of this request; a spent one makes room for `ok`."""
@@ -201,29 +231,30 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def _store(self, turns: dict[str, bytes], refused: tuple[str, ...] = ()) -> bytes:
+    def _store(self, content: Content, refused: tuple[str, ...] = ()) -> bytes:
         results = []
         state = self.server.state
         with state.lock:
-            for turn_id, line in turns.items():
-                if turn_id in refused:
-                    results.append({"id": turn_id, "status": "refused", "error": "not wanted"})
+            for item_id, item in content.items.items():
+                if item_id in refused:
+                    results.append({"id": item_id, "status": "refused", "error": "not wanted"})
                     continue
-                known = turn_id in state.stored
+                known = item_id in state.stored
                 state.duplicates += known
                 if not known:
-                    state.stored[turn_id] = line
-                    state.order.append(turn_id)
-                results.append({"id": turn_id, "status": "duplicate" if known else "stored"})
-        return json.dumps({"results": results}).encode()
+                    state.stored[item_id] = item
+                    state.order.append(item_id)
+                results.append({"id": item_id, "status": "duplicate" if known else "stored"})
+        is_otlp = self.path.endswith("/v1/traces")
+        return b"" if is_otlp else json.dumps({"results": results}).encode()
 
-    def _ok(self, mode: Mode, turns: dict[str, bytes], _: int) -> None:
-        answer = self._store(turns)
+    def _ok(self, mode: Mode, content: Content) -> None:
+        answer = self._store(content)
         self._answer(200, mode.body.encode() or answer)
 
-    def _slow(self, mode: Mode, turns: dict[str, bytes], size: int) -> None:
+    def _slow(self, mode: Mode, content: Content) -> None:
         time.sleep(mode.delay_s)
-        self._ok(mode, turns, size)
+        self._ok(mode, content)
 
     def _silent(self, *_: object) -> None:
         with contextlib.suppress(OSError):
@@ -250,27 +281,73 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {"retry-after": mode.retry_after} if mode.retry_after else {}
         self._answer(mode.status, mode.body.encode(), **headers)
 
-    def _poison(self, mode: Mode, turns: dict[str, bytes], size: int) -> None:
-        if turns.keys() & set(mode.ids):
+    def _poison(self, mode: Mode, content: Content) -> None:
+        if set(mode.ids).intersection(content.turns):
             self._answer(mode.status, b"cannot digest this")
         else:
-            self._ok(mode, turns, size)
+            self._ok(mode, content)
 
-    def _too_large(self, mode: Mode, turns: dict[str, bytes], size: int) -> None:
-        if size > mode.limit_bytes:
+    def _too_large(self, mode: Mode, content: Content) -> None:
+        if content.size_bytes > mode.limit_bytes:
             self._answer(413, b"too large")
         else:
-            self._ok(mode, turns, size)
+            self._ok(mode, content)
 
-    def _refuse(self, mode: Mode, turns: dict[str, bytes], _: int) -> None:
-        self._answer(200, self._store(turns, mode.ids))
+    def _refuse(self, mode: Mode, content: Content) -> None:
+        self._answer(200, self._store(content, mode.ids))
 
-    def _redirect(self, mode: Mode, turns: dict[str, bytes], size: int) -> None:
+    def _redirect(self, mode: Mode, content: Content) -> None:
         here = (mode.location, mode.location.removeprefix(f"http://{self.headers['host']}"))
         if self.path in here:
-            self._ok(mode, turns, size)
+            self._ok(mode, content)
         else:
             self._answer(mode.status, location=mode.location)
+
+    def _circle(self, *_: object) -> None:
+        self._answer(308, location=f"/round{self.path}")
+
+
+def _content(path: str, body: bytes) -> Content:
+    if path.endswith("/v1/logs"):
+        return Content({}, (), len(body))  # events, which are looked at in the request
+    return _spans(body) if path.endswith("/v1/traces") else _turns(body)
+
+
+def _turns(body: bytes) -> Content:
+    """The turns of an NDJSON body.
+
+    Raises:
+        ValueError: a line is no JSON: as with any server, the whole request is refused.
+    """
+    lines = [line for line in body.splitlines() if line]
+    for line in lines:
+        json.loads(line)
+    ids = tuple(m[1].decode() if (m := ID.match(line)) else "" for line in lines)
+    return Content(dict(zip(ids, lines, strict=True)), ids, len(body))
+
+
+def _spans(body: bytes) -> Content:
+    """The spans of an OTLP body.
+
+    Raises:
+        ValueError: it cannot be decoded.
+    """
+    from google.protobuf.message import DecodeError
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+    try:
+        request = ExportTraceServiceRequest.FromString(body)
+    except DecodeError as broken:
+        raise ValueError(str(broken)) from broken
+    spans = [
+        span
+        for group in request.resource_spans
+        for scope in group.scope_spans
+        for span in scope.spans
+    ]
+    turns = [a.value.string_value for s in spans for a in s.attributes if a.key == TURN_ID]
+    items = {span.span_id.hex(): span.SerializeToString() for span in spans}
+    return Content(items, tuple(turns), len(body))
 
 
 _READ = {"status": int, "delay_s": float, "limit_bytes": int, "times": int, "for_s": float}
@@ -300,11 +377,14 @@ def _control(server: FaultServer, quit_: threading.Event) -> ThreadingHTTPServer
                 quit_.set()
             elif path == "/ids":
                 return server.ids
+            elif path == "/whole":
+                return server.whole
             state = server.state
             return {
                 "stored": len(state.stored),
                 "duplicates": state.duplicates,
                 "requests": len(state.requests),
+                "mode": state.mode.name,
             }
 
     return ThreadingHTTPServer(("127.0.0.1", 0), Control)

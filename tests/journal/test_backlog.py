@@ -167,3 +167,26 @@ def test_an_idle_reader_sleeps_until_it_is_woken(make):
     thread.join(5)
 
     assert not thread.is_alive()
+
+
+def test_without_a_descriptor_to_spare_a_segment_is_read_later(child):
+    """The application has used up all there are: nothing counts as gone, and all is read then."""
+    done = child(
+        """
+        import resource
+        first = opened()
+        first.log.append(turn_line(1))
+        first.close()
+        second = opened()
+        backlog = second.backlog(EXPORTER)
+        second.adopt()
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        files = [open(os.devnull)]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files[0].fileno() + 1, hard))
+        print(backlog.read(max_turns=9, max_bytes=999), backlog.unsent(count=True).turns)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        print(deliver(second), dict(second.counts().dropped))
+        """
+    )
+
+    assert done.stdout == "[] 0\n[1] {}\n"

@@ -127,3 +127,19 @@ def test_there_is_no_thread_before_the_first_turn(run, tmp_path):
     done = run(program)
 
     assert done.stdout.startswith("[1, 1, 1, 1] ['turnspan")
+
+
+def test_configured_every_name_that_is_called_while_recording_has_been_loaded(run):
+    """A signal handler that is the first to ask for one must not come into its import."""
+    done = run(
+        """
+        import sys
+        import turnspan
+
+        turnspan.configure(directory=None)
+        homes = {*turnspan._HOMES.values(), "turnspan.capture.handles"}
+        print(sorted(homes - sys.modules.keys()))
+        """
+    )
+
+    assert done.stdout == "['turnspan.capture.decorators']\n"  # these run as modules are read

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -106,3 +109,52 @@ def test_an_answer_that_is_no_page_is_an_error(serve):
 
     with pytest.raises(ReaderError, match="404 Not Found"):
         list(turnspan.read(api.url + "/elsewhere"))
+
+
+@pytest.fixture
+def answering(unconfigured):
+    """Starts a service that gives one answer to everything."""
+    servers = []
+
+    def answering(body):
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args):
+                pass
+
+        servers.append(HTTPServer(("127.0.0.1", 0), Handler))
+        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{servers[-1].server_port}"
+
+    yield answering
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("scheme", ["", "uniqos+"])
+@pytest.mark.parametrize(
+    "body", [b"<html>", b"[]", b"{}", b'{"data":{}}', b'{"data":[1]}', b'{"data":[{"id":7}]}']
+)
+def test_a_service_that_speaks_otherwise_is_told_apart(answering, scheme, body):
+    """What is no page of turns is an error, not an empty place."""
+    url = scheme + answering(body)
+
+    with pytest.raises(ReaderError, match="cannot be read"):
+        list(turnspan.read(url))
+
+
+def test_the_key_is_shown_in_no_error(answering):
+    """A service that sends the key back does not get it into what is raised."""
+    key = "sesame-sesame"
+    url = answering(json.dumps({"data": [{"id": key, "agent": key}]}).encode())
+
+    with pytest.raises(ReaderError) as caught:
+        list(turnspan.read(url, api_key=key))
+
+    assert key not in str(caught.value)

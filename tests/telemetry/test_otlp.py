@@ -251,6 +251,16 @@ def test_requests_one_behind_the_other_parse_as_one(wire):
     assert writer.take() == b""
 
 
+def test_what_was_left_half_done_is_forgotten(wire):
+    """A forked child does not send what its parent was in the middle of."""
+    writer = RequestWriter(content=True)
+    writer.add(wire())
+    writer.clear()
+    writer.add(wire(id="turn_2"))
+
+    assert ExportTraceServiceRequest.FromString(writer.take()) == request_of(wire(id="turn_2"))
+
+
 def test_turns_of_one_resource_share_it(wire):
     """A resource stands once in a request, however its turns are mixed."""
     other = {"service.name": "other"}

@@ -31,6 +31,9 @@ class Active:
         self._decided = False
         self._lock = threading.RLock()
 
+    def __reduce__(self) -> str:
+        return "active"  # by name: a function that is pickled by value may refer to it
+
     def on_first_use(self, configure: Callable[[], None]) -> None:
         """Call ``configure`` once, when something is captured before `configure()`."""
         if not self._decided:

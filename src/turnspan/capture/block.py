@@ -20,8 +20,8 @@ class turn:  # noqa: N801  # a context manager that reads as a noun at the call 
     Inside another turn the block is a step of it, and the handle is that of the outer turn's
     nested agent: what is set on it is set on the step.
 
-    Not for the body of a generator: it would stay current in the code that consumes the
-    generator. Put it around the loop there.
+    Not around a `yield` of a generator that is not decorated itself: it would stay current in
+    the code that consumes the generator. Put it around the loop there.
     """
 
     __slots__ = ("_agent", "_draft", "_input")

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+import orjson
+
 from turnspan.capture.hidden import HIDDEN
 from turnspan.capture.parts import looks_like_message
 from turnspan.capture.secret_names import is_secret
@@ -117,6 +119,23 @@ class Call:
         self.reasoning: Callable[[Any], str | None] | None = reasoning
         self.extras: bool = bool(state or reasoning or "metadata" in known)
         self.output_type: str = "tool_result" if kind == "tool" else "text"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        known = dict(self.known)
+        if "metadata" in known:  # JSON that is written already, which is not pickled
+            known["metadata"] = orjson.dumps(known["metadata"])
+        given = (self.kind, self.name, self.parameters, known, self.state, self.reasoning)
+        return _rebuilt, given
+
+
+def _rebuilt(
+    kind: str, name: str, parameters: Parameters, known: dict[str, Any], state: Any, reasoning: Any
+) -> Call:
+    if "metadata" in known:
+        entries = orjson.loads(known["metadata"])
+        written = {key: orjson.Fragment(orjson.dumps(item)) for key, item in entries.items()}
+        known = {**known, "metadata": written}
+    return Call(kind, name, parameters, known, state=state, reasoning=reasoning)
 
 
 def messages_in(named: Mapping[str, Any]) -> str | None:

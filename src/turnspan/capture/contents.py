@@ -109,7 +109,7 @@ def put_reasoning(
             draft.add_text("reasoning", encodable(thought))
     except Exception as exc:  # noqa: BLE001  # border: the callable is the caller's
         recorder.failed("the callable given as reasoning= failed", exc)
-        draft.turn.cut(_path(draft, "reasoning"), "the callable given as reasoning= failed")
+        draft.turn.cut(draft.path("reasoning"), "the callable given as reasoning= failed")
 
 
 def put_state(recorder: Recorder, turn: TurnDraft, where: str) -> None:
@@ -163,7 +163,7 @@ def _shortened(recorder: Recorder, draft: Draft, where: str, text: str) -> str:
     limits = recorder.limits
     kept, size = cut_text(text, limits.max_bytes, words=limits.words)
     if size is not None:
-        draft.turn.cut(_path(draft, where), f"over {limits.max_bytes} bytes", size or None)
+        draft.turn.cut(draft.path(where), f"over {limits.max_bytes} bytes", size or None)
     return kept
 
 
@@ -175,7 +175,7 @@ def _put_json(recorder: Recorder, draft: Draft, where: str, value: object) -> No
         written = to_json(value, recorder.limits)
         text = written.text
         if written.cut is not None:
-            draft.turn.cut(_path(draft, where), written.cut, written.size_bytes)
+            draft.turn.cut(draft.path(where), written.cut, written.size_bytes)
     draft.put(where, text, JSON)
 
 
@@ -258,7 +258,3 @@ def _put_reply(recorder: Recorder, draft: Draft, reply: Reply) -> None:
     draft.fields["output_messages"] = produced
     if text := text_of(reply.message):
         _put_text(recorder, draft, "output", text)
-
-
-def _path(draft: Draft, where: str) -> str:
-    return where if isinstance(draft, TurnDraft) else f"steps/{draft.id}/{where}"

@@ -6,10 +6,12 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context, ContextVar, Token, copy_context
 from dataclasses import dataclass, field
-from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from inspect import iscoroutinefunction
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from turnspan.capture.elsewhere import awaited_in, consumed_in
+from turnspan.capture.relay import alike, called, is_stream, relayed
 from turnspan.errors import CaptureError
 from turnspan.notices import say
 
@@ -79,13 +81,20 @@ class session:  # noqa: N801  # a context manager that reads as a verb at the ca
             if _left(token):
                 self._tokens.remove(token)
                 return
+        if self._tokens and current_session.get() is self._session:
+            # In a generator whose steps are taken in several contexts: it is in force here, too.
+            before = self._tokens.pop().old_value
+            current_session.set(before if isinstance(before, Session) else None)
+            return
         say("session", "a session was left in another context than it was entered in")
 
     def __call__(self, fn: Callable[P, R]) -> Callable[P, R]:
         """Record every turn of a call of ``fn`` in this session.
 
+        The code of a generator is in it, the code that consumes the generator is not.
+
         Raises:
-            CaptureError: ``fn`` is no callable, or a generator, which outlives its call.
+            CaptureError: ``fn`` is no callable.
         """
         if isinstance(fn, staticmethod | classmethod):
             descriptor: Any = type(fn)
@@ -94,16 +103,11 @@ class session:  # noqa: N801  # a context manager that reads as a verb at the ca
             raise CaptureError(
                 f"session() cannot decorate {fn!r}", fix="decorate a function or method"
             )
-        if isgeneratorfunction(fn) or isasyncgenfunction(fn):
-            raise CaptureError(
-                f"session() cannot decorate the generator {fn.__qualname__!r}",
-                fix="open the session with `with` around the loop that consumes it",
-            )
         return _in_session(self._session, fn)
 
 
 def _in_session(entered: Session, fn: Callable[P, R]) -> Callable[P, R]:
-    if iscoroutinefunction(fn) or iscoroutinefunction(getattr(fn, "__call__", None)):  # noqa: B004
+    if iscoroutinefunction(called(fn)):
 
         @functools.wraps(fn)
         async def run_async(*args: P.args, **kwargs: P.kwargs) -> Any:
@@ -114,16 +118,45 @@ def _in_session(entered: Session, fn: Callable[P, R]) -> Callable[P, R]:
                 _left(token)
 
         return run_async  # type: ignore[return-value]  # R is the coroutine that it awaits
+    streams = is_stream(fn)
 
-    @functools.wraps(fn)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         token = current_session.set(entered)
         try:
-            return fn(*args, **kwargs)
+            result = fn(*args, **kwargs)
         finally:
             _left(token)
+        return relayed(result, _Visit(entered)) if streams else result
 
-    return run
+    return functools.wraps(fn)(alike(run, fn))
+
+
+class _Visit:
+    """Has a session in force while the code of one generator runs."""
+
+    __slots__ = ("_inside", "_outside", "_running")
+
+    def __init__(self, session: Session) -> None:
+        self._inside: Session | None = session
+        self._outside: Session | None = None
+        self._running = False
+
+    def resume(self) -> None:
+        self._outside = current_session.get()
+        self._running = True
+        current_session.set(self._inside)
+
+    def pause(self, _item: object, /) -> None:
+        if self._running:
+            self._running = False
+            self._inside = current_session.get()
+            current_session.set(self._outside)
+
+    def end(self, _value: object, _left: bool, /) -> None:  # noqa: FBT001  # as `Watch` has it
+        self.pause(None)
+
+    def fail(self, _error: BaseException, /) -> None:
+        self.pause(None)
 
 
 def _left(token: Token[Session | None]) -> bool:
@@ -139,34 +172,31 @@ def carry(fn: Callable[P, R]) -> Callable[P, R]:
     """Make ``fn`` run in the context of this moment, whichever thread calls it.
 
     What it records becomes part of the turn that is open now. Safe to call from several
-    threads at once: each call runs in a copy of its own. A coroutine runs as a task of its
-    own in whichever event loop awaits it.
+    threads at once: each call runs in a copy of its own. So does the code of a coroutine or
+    generator, whoever awaits or consumes it, in whichever event loop.
 
     Raises:
-        CaptureError: ``fn`` is a generator, which outlives its call.
+        CaptureError: ``fn`` is no callable.
     """
+    if not callable(fn):
+        raise CaptureError(f"carry() cannot take {fn!r} along", fix="carry a function")
     here = copy_context()
-    if isgeneratorfunction(fn) or isasyncgenfunction(fn):
-        raise CaptureError(
-            f"carry() cannot take the generator {fn.__qualname__!r} along",
-            fix="carry the function that consumes it",
-        )
-    if iscoroutinefunction(fn):
+    if iscoroutinefunction(called(fn)):
         return _carried_coroutine(fn, here)
+    streams = is_stream(fn)
 
-    @functools.wraps(fn)
-    def carried(*args: P.args, **kwargs: P.kwargs) -> R:
-        return here.copy().run(fn, *args, **kwargs)
+    def carried(*args: P.args, **kwargs: P.kwargs) -> Any:
+        context = here.copy()
+        result = context.run(fn, *args, **kwargs)
+        return consumed_in(context, result) if streams else result
 
-    return carried
+    return functools.wraps(fn)(alike(carried, fn))
 
 
 def _carried_coroutine(fn: Callable[P, Any], here: Context) -> Callable[P, Any]:
     @functools.wraps(fn)
     async def carried(*args: P.args, **kwargs: P.kwargs) -> Any:
-        import asyncio  # here: whoever awaits this has it already
-
-        return await asyncio.create_task(fn(*args, **kwargs), context=here.copy())
+        return await awaited_in(here.copy(), fn(*args, **kwargs))
 
     return carried
 

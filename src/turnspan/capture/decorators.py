@@ -15,7 +15,11 @@ __all__ = ["agent", "model", "retrieval", "step", "tool"]
 
 # The decorated callable keeps its own type: overloads, descriptors and all. That says more
 # than a ParamSpec can, which knows neither.
-F = TypeVar("F", bound="Callable[..., Any] | staticmethod[..., Any] | classmethod[Any, ..., Any]")
+F = TypeVar(
+    "F",
+    bound="Callable[..., Any] | staticmethod[..., Any] | classmethod[Any, ..., Any] | property"
+    " | functools.cached_property[Any] | functools.partialmethod[Any]",
+)
 Reasoning = Callable[[Any], str | None]
 
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import Token
 from typing import TYPE_CHECKING, Any
+from weakref import ReferenceType
 
 import orjson
 
 if TYPE_CHECKING:
     from turnspan.capture.conversation import Conversation
     from turnspan.capture.recorder import Recorder
+    from turnspan.capture.streams import Stream
     from turnspan.ports import OpenSpan
 
 __all__ = ["USAGE_KEYS", "Draft", "Fields", "StepDraft", "TurnDraft", "trace_of"]
@@ -47,6 +49,7 @@ class Draft:
     # Defaults live on the class: a store for each would cost the caller half a microsecond.
     ended: bool = False
     left_out: bool = False  # by sampling: nothing is recorded, here and inside
+    told: bool = False  # its turn, which ended before it, knows how it ended
     token: Token[Draft | None] | None = None
 
     turn: TurnDraft
@@ -64,6 +67,10 @@ class Draft:
     def recorder(self) -> Recorder:
         """Who records it."""
         return self.turn.source
+
+    def path(self, where: str) -> str:
+        """What ``where`` of it is called in `truncated`."""
+        return where if self.kind == "turn" else f"steps/{self.id}/{where}"
 
     def merge(self, key: str, entries: Mapping[str, Any]) -> None:
         """Add ``entries`` to the mapping under ``key``; later ones win."""
@@ -89,6 +96,8 @@ class Draft:
 
 class StepDraft(Draft):
     """A step while it is open; `Recorder.open_step` fills it in."""
+
+    stream: ReferenceType[Stream] | None = None
 
 
 class TurnDraft(Draft):

@@ -52,13 +52,18 @@ def restore(draft: Draft, token: Token[Draft | None]) -> None:
 def leave_elsewhere(draft: Draft) -> None:
     """Ended in another context than it began in: there is nothing to put back here."""
     if current_draft.get() is draft:
-        current_draft.set(None)
+        before = draft.token.old_value if draft.token is not None else None
+        current_draft.set(before if isinstance(before, Draft) else None)
 
 
 def _sweep(turn: TurnDraft) -> None:
-    """Steps that outlive their turn are recorded as what they are: open."""
+    """Steps that outlive their turn are recorded as what they are: open, or left."""
     ended_at = turn.fields["ended_at"]
     for step in list(turn.open_steps.values()):
-        turn.steps.append({**step.fields, "status": "open", "ended_at": ended_at})
+        stream = step.stream() if step.stream is not None else None
+        status = "open" if stream is None else stream.settle()
+        if step.kind == "model" and "usage" in step.fields:
+            turn.add_usage(step.fields["usage"])
+        turn.steps.append({**step.fields, "status": status, "ended_at": ended_at})
     turn.open_steps.clear()
     turn.fields["steps"] = turn.steps

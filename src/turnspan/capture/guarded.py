@@ -17,7 +17,7 @@ from turnspan.capture.policy import Policy
 from turnspan.capture.redacted import bare, redacted
 from turnspan.capture.redaction import WITHHELD, Notes, Redaction
 from turnspan.notices import say
-from turnspan.ports import OpenSpan, SpanSource, TurnLog
+from turnspan.ports import Activation, OpenSpan, SpanSource, TurnLog
 
 __all__ = ["guarded"]
 
@@ -98,6 +98,10 @@ class _GuardedSpans:
         if notes.passed is not None:
             raise notes.passed
         return result
+
+    def activation(self) -> Activation:
+        """As it is."""
+        return self._spans.activation()
 
     @property
     def is_live(self) -> bool:

@@ -12,11 +12,12 @@ from typing import Any, Final
 import orjson
 
 from turnspan.capture.calls import Call
-from turnspan.capture.contents import put_input, put_output, put_reasoning, put_state
+from turnspan.capture.contents import put_input, put_output
 from turnspan.capture.context import Session, current_draft, current_session
 from turnspan.capture.conversation import Conversation
 from turnspan.capture.drafts import Draft, Fields, StepDraft, TurnDraft, trace_of
 from turnspan.capture.endings import drop_contents, leave_elsewhere, put_rest, restore
+from turnspan.capture.extras import put_extras, put_last_extras
 from turnspan.capture.failures import error_of, is_anothers, status_of
 from turnspan.capture.guarded import guarded
 from turnspan.capture.lines import LINE, SHORT_CHARS, Nowhere, careful_line, line_of, shortened
@@ -24,7 +25,7 @@ from turnspan.capture.options import Options
 from turnspan.capture.redaction import Redaction
 from turnspan.capture.values import Limits, to_json
 from turnspan.notices import say
-from turnspan.ports import Clock, Ids, SpanSource, TurnLog
+from turnspan.ports import Activation, Clock, Ids, SpanSource, TurnLog
 
 __all__ = ["LONG_TURN_NS", "Recorder"]
 
@@ -54,6 +55,7 @@ class Recorder:
         self._spans = spans
         self._start_span = spans.start
         self._end_span = spans.end
+        self._spans = spans
         self._now_ns = clock.now_ns
         self._monotonic_ns = clock.monotonic_ns
         self._turn_id = ids.turn_id
@@ -95,7 +97,7 @@ class Recorder:
                 else:
                     put_input(self, turn, call, args, kwargs)
                 if call.extras:
-                    self._put_extras(turn, call)
+                    put_extras(self, turn, call)
                 self.announce(turn)
         except BaseException as exc:  # noqa: BLE001  # border: nothing of ours reaches the caller
             self._undo(draft or current_draft.get(), parent)
@@ -119,7 +121,7 @@ class Recorder:
             else:
                 put_output(self, draft, call, result)
             if call.extras:
-                self._put_last_extras(draft, call, result)
+                put_last_extras(self, draft, call, result)
             self.close(draft)
         except BaseException as exc:  # noqa: BLE001  # border: nothing of ours reaches the caller
             self._close_without_output(draft)
@@ -233,7 +235,7 @@ class Recorder:
         if (notes := self._end_span(draft.span, shown)) is not None:
             fields["span"] = notes
         if turn.ended:
-            self.late_steps += 1
+            self.late_steps += not draft.told
             return
         if turn.size > self.max_turn_bytes:
             drop_contents(turn, fields, self.max_turn_bytes)
@@ -277,6 +279,10 @@ class Recorder:
         if not isinstance(error, Exception) or is_anothers(error):
             raise error
         self.failed(what, error)
+
+    def activation(self) -> Activation:
+        """What makes the spans of a stream current while its code runs."""
+        return self._spans.activation()
 
     @property
     def is_busy(self) -> bool:
@@ -342,17 +348,6 @@ class Recorder:
             fields["metadata"] = {key: self.json(item) for key, item in session.metadata.items()}
         if session.tags:
             fields["tags"] = list(session.tags)
-
-    def _put_extras(self, turn: TurnDraft, call: Call) -> None:
-        if call.state is not None:
-            turn.read_state = call.state
-            turn.has_more = True
-            put_state(self, turn, "state_before")
-        turn.merge("metadata", call.known.get("metadata", _NOTHING))
-
-    def _put_last_extras(self, draft: Draft, call: Call, result: object) -> None:
-        if call.reasoning is not None:
-            put_reasoning(self, draft, call.reasoning, result)
 
     def _undo(self, draft: Draft | None, parent: Draft | None) -> None:
         """Leave what `enter` had opened when it was interrupted."""

@@ -15,6 +15,7 @@ from turnspan.capture.contents import put_input
 from turnspan.capture.context import Session, current_draft, current_session
 from turnspan.capture.drafts import Draft, Fields, TurnDraft, trace_of
 from turnspan.capture.endings import put_rest
+from turnspan.capture.extras import put_extras
 from turnspan.capture.failures import status_of
 from turnspan.capture.options import Options
 from turnspan.capture.recorder import Recorder
@@ -121,7 +122,7 @@ class SampledRecorder(Recorder):
     ) -> None:
         put_input(self, turn, call, args, kwargs)
         if call.extras:
-            self._put_extras(turn, call)
+            put_extras(self, turn, call)
         self.announce(turn)
 
     def _open_unsampled(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["cut_text", "encodable", "utf8_bytes"]
+__all__ = ["cut_text", "encodable", "utf8_bytes", "whole_words"]
 
 MAX_BACK: Final = 4096  # characters that a cut goes back for the end of a word
 MAX_COUNTED: Final = 8  # so many times too long, and a text's size in bytes is not counted
@@ -22,7 +22,7 @@ def cut_text(text: str, max_bytes: int, *, words: bool = False) -> tuple[str, in
     if len(text) <= max_bytes and utf8_bytes(text) <= max_bytes:
         return text, None
     kept = text[:max_bytes] if text.isascii() else _fitting(text, max_bytes)
-    return _whole_words(kept) if words else kept, _size(text, max_bytes)
+    return whole_words(kept) if words else kept, _size(text, max_bytes)
 
 
 def encodable(text: str) -> str:
@@ -58,7 +58,7 @@ def _fitting(text: str, max_bytes: int) -> str:
     return text[:end]
 
 
-def _whole_words(kept: str) -> str:
+def whole_words(kept: str) -> str:
     """``kept`` to its last white space, or without the end in which there is none."""
     end = kept[-MAX_BACK:]
     if not end[-1:].isspace():

@@ -5,13 +5,17 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 from turnspan.capture.active import active
 from turnspan.capture.calls import Call
+from turnspan.capture.objects import stand_in
+from turnspan.capture.relay import alike, called, is_stream
+from turnspan.capture.streams import Stream
 from turnspan.errors import CaptureError
 
-__all__ = ["wrap"]
+__all__ = ["recorded", "wrap"]
 
 AnyCallable = Callable[..., Any]
 
@@ -19,11 +23,14 @@ AnyCallable = Callable[..., Any]
 def wrap(target: Any, describe: Callable[[AnyCallable], Call]) -> Any:
     """``target``, recorded. ``describe`` tells what is recorded of the function inside.
 
+    A function becomes a function, a descriptor one of its kind, and any other callable an
+    object that answers as it does.
+
     Raises:
         CaptureError: ``target`` cannot be recorded.
     """
-    if isinstance(target, staticmethod | classmethod):
-        return type(target)(wrap(target.__func__, describe))
+    if (inside := _inside(target)) is not None:
+        return inside(functools.partial(wrap, describe=describe))
     if isinstance(target, type):
         raise CaptureError(
             f"{target.__qualname__!r} is a class, and a class is no call to record",
@@ -33,9 +40,33 @@ def wrap(target: Any, describe: Callable[[AnyCallable], Call]) -> Any:
         raise CaptureError(
             f"{target!r} is not callable", fix="decorate a function, method or callable object"
         )
-    _refuse_generators(target)
-    call = describe(target)
-    return _async(target, call) if _is_coroutine_function(target) else _sync(target, call)
+    return recorded(target, describe(target))
+
+
+def recorded(target: AnyCallable, call: Call) -> Any:
+    """``target``, each call of it recorded as ``call``."""
+    if is_stream(target):
+        function = _stream(target, call)
+    elif inspect.iscoroutinefunction(called(target)):
+        function = _async(target, call)
+    else:
+        function = _sync(target, call)
+    if type(target) is FunctionType:
+        return functools.update_wrapper(function, target)
+    return stand_in(target, function, functools.partial(recorded, call=call))
+
+
+def _inside(target: Any) -> Callable[[Callable[[Any], Any]], Any] | None:
+    """Of a descriptor: what makes one of its kind with another function inside."""
+    if isinstance(target, staticmethod | classmethod):
+        return lambda wrapped: type(target)(wrapped(target.__func__))
+    if isinstance(target, property) and target.fget is not None:
+        return lambda wrapped: target.getter(wrapped(target.fget))
+    if isinstance(target, functools.cached_property):
+        return lambda wrapped: type(target)(wrapped(target.func))
+    if isinstance(target, functools.partialmethod):
+        return lambda wrapped: type(target)(wrapped(target.func), *target.args, **target.keywords)
+    return None
 
 
 def _sync(fn: AnyCallable, call: Call) -> AnyCallable:
@@ -51,7 +82,8 @@ def _sync(fn: AnyCallable, call: Call) -> AnyCallable:
         recorder.leave(draft, call, result)
         return result
 
-    return functools.update_wrapper(recorded, fn)
+    # A generator that is awaited, by `types.coroutine`, is no stream, and stays a generator.
+    return alike(recorded, fn) if inspect.isgeneratorfunction(called(fn)) else recorded
 
 
 def _async(fn: AnyCallable, call: Call) -> AnyCallable:
@@ -67,22 +99,14 @@ def _async(fn: AnyCallable, call: Call) -> AnyCallable:
         recorder.leave(draft, call, result)
         return result
 
-    return functools.update_wrapper(recorded, fn)
+    return recorded
 
 
-def _is_coroutine_function(target: Any) -> bool:
-    inner = target.func if isinstance(target, functools.partial) else target
-    if inspect.iscoroutinefunction(inner):
-        return True
-    return not inspect.isroutine(inner) and inspect.iscoroutinefunction(type(inner).__call__)
+def _stream(fn: AnyCallable, call: Call) -> AnyCallable:
+    def recorded(*args: Any, **kwargs: Any) -> Any:
+        source = fn(*args, **kwargs)  # at once, so that wrong arguments are told here as ever
+        if (active.recorder or active.awaken()) is None:
+            return source
+        return Stream(call, args, kwargs).relayed(source)
 
-
-def _refuse_generators(target: Any) -> None:
-    inner = target.func if isinstance(target, functools.partial) else target
-    inner = inner if inspect.isroutine(inner) else type(inner).__call__
-    if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
-        name = getattr(inner, "__qualname__", repr(inner))
-        raise CaptureError(
-            f"{name!r} is a generator, and its turn would end before its first item",
-            fix="use `with turnspan.turn(...)` around the loop that consumes it",
-        )
+    return alike(recorded, fn)

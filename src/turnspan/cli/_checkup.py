@@ -209,6 +209,8 @@ class Checkup:
                 f"{counted(corrupt, 'line')} cannot be read and are skipped",
                 "nothing to do: a process was killed, or a disk full, while one was written",
             )
+        yield from _nameless(history)
+        yield from _dropped(directory)
         dead = len(DeadLetters(directory.path).list())
         if dead:
             said = f"{counted(dead, 'dead letter')}, refused by a destination"
@@ -275,6 +277,32 @@ def _reached(exporter: Exporter) -> Finding:
         f"{exporter.name} cannot be reached: {problem}",
         "start it or mend the address; turns are kept until it takes them",
     )
+
+
+def _dropped(directory: Directory) -> Iterator[Finding]:
+    from turnspan.cli._output import shown_time
+    from turnspan.journal import Losses
+
+    lost = Losses(directory).read()
+    if lost.counts:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(lost.counts.items()))
+        yield Finding(
+            "dropped",
+            WARNING,
+            f"turns were dropped, last at {shown_time(lost.last_at_ns)}: {reasons}",
+            "give them room (TURNSPAN_DIRECTORY_BYTES, TURNSPAN_RING_BYTES) or a destination "
+            "that takes them; docs/delivery.md says what each reason means",
+        )
+
+
+def _nameless(history: History) -> Iterator[Finding]:
+    if nameless := history.nameless():
+        yield Finding(
+            "journal",
+            WARNING,
+            f"{counted(nameless, 'segment')} cannot say whom it is owed to",
+            "`turnspan drain --from-start --to URL` delivers all there is to one exporter",
+        )
 
 
 def _owners(history: History) -> Finding:

@@ -41,7 +41,6 @@ class Drainage:
         from_start: bool = False,
     ) -> None:
         clock = SystemClock()
-        self.adopted = 0
         self._reach = {"all_hosts": all_hosts, "from_start": from_start}
         self._stop = threading.Event()
         self._journal = Journal.attach(directory, settings=settings, clock=clock)
@@ -94,7 +93,12 @@ class Drainage:
 
     def _adopt(self) -> None:
         """Take over what ended processes left, as often as there may be more."""
-        self.adopted += self._journal.adopt(**self._reach)
+        self._journal.adopt(**self._reach)
+
+    @property
+    def adopted(self) -> int:
+        """Processes taken over so far, once for each exporter."""
+        return self._journal.adopted
 
     def _waiting_bytes(self) -> int:
         return sum(backlog.unsent().size_bytes for backlog in self._backlogs)

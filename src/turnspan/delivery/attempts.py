@@ -14,6 +14,7 @@ from turnspan.ports import Exporter, FeedbackExporter, Journalled, Outcome
 __all__ = ["Attempts", "shown"]
 
 TRIES_BEFORE_PROBE: Final = 4
+OWN_FAULT: Final = 500  # gateways answer 502 to 504 for a server that is away
 SHOWN_CHARS: Final = 500
 
 
@@ -39,8 +40,12 @@ class Attempts:
         self._errors = 0  # how often in a row
         self._probes = 0
 
-    def offer(self, turns: Sequence[Journalled]) -> Outcome:
-        """Export ``turns``; where they meet 5xx again and again, look for the one at fault."""
+    def offer(self, turns: Sequence[Journalled], *, last: bool = False) -> Outcome:
+        """Export ``turns``; where they meet 5xx again and again, look for the one at fault.
+
+        The ``last`` offer of a process looks for it at the first 500: programs that end soon
+        would never see it again and again, and each would leave its own turns behind it.
+        """
         if not turns:
             return Outcome()
         self._courtesy.begin()
@@ -50,6 +55,8 @@ class Attempts:
             outcome = probe(turns, self._send, patience=2 * self._probes)
         else:
             outcome = deliver(turns, self._send)
+            if last and len(turns) > 1 and _is_stuck(outcome, len(turns)):
+                probing, outcome = True, probe(turns, self._send)
         self._remember(turns, outcome, probing=probing)
         return outcome
 
@@ -74,6 +81,11 @@ class Attempts:
             say(f"export {name}", "exporter %s raised", name, error=exc)
             return Outcome.all_unsent(len(turns), f"the exporter raised {shown(exc)}")
         return checked(answer, len(turns))
+
+
+def _is_stuck(outcome: Outcome, count: int) -> bool:
+    """Was a whole batch answered 500, by a server that does not ask for patience?"""
+    return outcome.status == OWN_FAULT and is_server_error(outcome) and len(outcome.unsent) == count
 
 
 def shown(exc: BaseException) -> str:

@@ -257,7 +257,8 @@ class Worker:
             return
         todo = [t for t in batch if t.raw not in self._ahead] if self._ahead else batch
         self._courtesy.begin()
-        outcome = self._settle(batch, todo, self._attempts.offer(todo))
+        is_last = self._close_at_s is not None
+        outcome = self._settle(batch, todo, self._attempts.offer(todo, last=is_last))
         if outcome.unsent:
             self._fail(outcome)
             self._pause(outcome.retry_after_s)

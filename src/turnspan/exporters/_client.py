@@ -12,6 +12,7 @@ from urllib.parse import urljoin, urlsplit
 
 from turnspan.exporters._address import origin_of, without_credentials
 from turnspan.exporters._answer import Answer
+from turnspan.forks import held_off
 from turnspan.notices import say
 
 if TYPE_CHECKING:
@@ -146,10 +147,16 @@ class HttpClient:
 
     def _connected(self, url: str) -> tuple[httpcore.ConnectionPool, DeadlineBackend]:
         if self._pool is None or self._backend is None or self._pid != os.getpid():
-            from turnspan.exporters._deadline import DeadlineBackend  # here: brings httpcore
+            if self._backend is not None:
+                self._backend.hang_up()
+            with held_off():
+                # Here, for it brings httpcore; idna, because to connect imports it.
+                import encodings.idna  # noqa: F401
 
-            self._backend, self._pid = DeadlineBackend(), os.getpid()
-            self._pool = _pool(url, self._backend)
+                from turnspan.exporters._deadline import DeadlineBackend
+
+                self._backend, self._pid = DeadlineBackend(), os.getpid()
+                self._pool = _pool(url, self._backend)
         return self._pool, self._backend
 
     def _hidden(self, text: str) -> str:

@@ -35,6 +35,12 @@ class DeadlineBackend(httpcore.NetworkBackend):
         self.at_s = 0.0
         self.connections = 0
         """Connections tried so far: unchanged after a request means one was reused."""
+        self._latest: httpcore.NetworkStream | None = None
+
+    def hang_up(self) -> None:
+        """In a forked child: close its copy of the connection, which stays the parent's."""
+        if self._latest is not None:
+            self._latest.close()
 
     def left_s(self, expired: type[Exception]) -> float:
         """Seconds left; raises ``expired`` where there are none."""
@@ -57,7 +63,12 @@ class DeadlineBackend(httpcore.NetworkBackend):
             return self._backend.connect_tcp(host, port, left_s, local_address, socket_options)
 
         self.connections += 1
-        return _DeadlineStream(_Connecting(connect).within(left_s), self)
+        return self.watched(_Connecting(connect).within(left_s))
+
+    def watched(self, stream: httpcore.NetworkStream) -> httpcore.NetworkStream:
+        """``stream``, whose every operation ends at the deadline."""
+        self._latest = _DeadlineStream(stream, self)
+        return self._latest
 
 
 class _Connecting:
@@ -125,7 +136,7 @@ class _DeadlineStream(httpcore.NetworkStream):
     ) -> httpcore.NetworkStream:
         left_s = self._backend.left_s(httpcore.ConnectTimeout)
         secured = self._stream.start_tls(ssl_context, server_hostname, left_s)
-        return _DeadlineStream(secured, self._backend)
+        return self._backend.watched(secured)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

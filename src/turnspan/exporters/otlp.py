@@ -124,6 +124,7 @@ class OtlpExporter:
     def _sorted(self, batch: Sequence[Journalled]) -> _Sorted:
         """What of ``batch`` will be sent, the turns given to the writer, and what cannot be."""
         found = _Sorted()
+        self._writer.clear()  # in a forked child, of what the parent was in the middle of
         # Iterated once, in order: a batch of delivery stands back for the caller meanwhile.
         for index, journalled in enumerate(batch):
             is_feedback = isinstance(journalled, JournalledFeedback)

@@ -76,6 +76,7 @@ def _header(turn: Turn) -> "_Wrapped":
         (session, ""),
         (turn.status, _STATUS_STYLE.get(turn.status, "")),
         (_duration(turn.duration_ms), ""),
+        (_stream(turn), ""),
         *((fact, "") for fact in _usage(turn.usage)),
     )
     user = f"user {_name(turn.user_id)}" if turn.user_id else ""
@@ -104,6 +105,16 @@ def _duration(duration_ms: float) -> str:
         return f"{duration_ms / 1000:.2f} s"
     minutes, seconds = divmod(round(duration_ms / 1000), 60)
     return f"{minutes} min {seconds} s"
+
+
+def _stream(what: Turn | Step) -> str:
+    """How soon and how often a stream yielded."""
+    if what.first_chunk_at is None:
+        return ""
+    first = _duration((what.first_chunk_at - what.started_at) / 1e6)
+    if what.chunks is None:
+        return f"first chunk after {first}"
+    return f"{what.chunks:,} chunk{'' if what.chunks == 1 else 's'}, the first after {first}"
 
 
 def _usage(usage: Usage | None) -> Iterator[str]:
@@ -149,6 +160,7 @@ def _step_line(step: Step) -> "_Wrapped":
         ("" if model == step.name else _name(model), ""),
         (status, _STATUS_STYLE.get(status, "")),
         (_duration(step.duration_ms), ""),
+        (_stream(step), ""),
         *((fact, "") for fact in _usage(step.usage)),
     )
     return _Wrapped(Text.assemble(line, " ", facts))

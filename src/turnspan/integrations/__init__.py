@@ -1,7 +1,8 @@
 """What integrations stand on: a framework's runs become turns and steps.
 
-A plugin needs three names from here: `Runs`, which records by run id, `Opening`, which says
-what a turn is, and `contained`, which keeps a plugin's own failures from its framework.
+A plugin needs these names from here: `Runs`, which records by run id, `Opening`, which says
+what a turn is, `contained`, which keeps a plugin's own failures from its framework, and
+`Patches`, for frameworks that offer no callback.
 """
 
 from collections.abc import Callable
@@ -11,12 +12,14 @@ from turnspan.lazy import lazy_names
 
 if TYPE_CHECKING:
     from turnspan.integrations.border import contained
+    from turnspan.integrations.patches import Patches
     from turnspan.integrations.runs import Opening, Runs
 
-__all__ = ["Opening", "Runs", "contained"]
+__all__ = ["Opening", "Patches", "Runs", "contained"]
 
 _HOMES = {
     "Opening": "turnspan.integrations.runs",
+    "Patches": "turnspan.integrations.patches",
     "Runs": "turnspan.integrations.runs",
     "contained": "turnspan.integrations.border",
 }

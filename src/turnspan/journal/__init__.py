@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from turnspan.journal.directory import Directory
     from turnspan.journal.history import Held, History, Owed, OwnerState, SessionSummary
     from turnspan.journal.journal import Journal, JournalCounts
+    from turnspan.journal.losses import Losses
     from turnspan.journal.purge import purge
     from turnspan.journal.ring import RingLog
 
@@ -18,6 +19,7 @@ __all__ = [
     "History",
     "Journal",
     "JournalCounts",
+    "Losses",
     "Owed",
     "OwnerState",
     "RingLog",
@@ -31,6 +33,7 @@ _HOMES = {
     "History": "turnspan.journal.history",
     "Journal": "turnspan.journal.journal",
     "JournalCounts": "turnspan.journal.journal",
+    "Losses": "turnspan.journal.losses",
     "Owed": "turnspan.journal.history",
     "OwnerState": "turnspan.journal.history",
     "RingLog": "turnspan.journal.ring",

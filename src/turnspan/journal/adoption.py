@@ -21,6 +21,10 @@ from turnspan.notices import say
 
 __all__ = ["Adoption", "Headers"]
 
+AT_ONCE = 16
+"""Owners an exporter delivers for at a time: each costs two descriptors, which the application
+may need more. A backend that is down for a day leaves thousands behind a program that cron runs."""
+
 
 class Headers:
     """Headers of segments, read once each."""
@@ -57,6 +61,7 @@ class Adoption:
         self._headers = headers
         self._corrupt = corrupt
         self._settled: set[tuple[str, str]] = set()
+        self._postponed: dict[str, list[Tail]] = {}
         self._running: dict[tuple[str, str], tuple[OwnerLock, set[Tail]]] = {}
         self._lock = threading.Lock()
 
@@ -75,6 +80,7 @@ class Adoption:
         delivers. What they write later is there for the next call.
         """
         adopted = 0
+        postponed: dict[str, list[Tail]] = {}
         for owner, segments in sorted(self._directory.owners().items(), key=self._age):
             if owner in own:
                 continue
@@ -84,22 +90,35 @@ class Adoption:
                 continue
             is_dead = lock.take(LIFE)
             try:
-                if is_dead:
-                    self._recover(owner, segments, lock)
-                else:
+                if not is_dead:
                     wanted = self._unserved(wanted) if from_start else {}
+                for exporter in [each for each in wanted if not self._has_room(each)]:
+                    owed = wanted.pop(exporter)
+                    if lock.take(delivery_of(exporter)):  # nobody else is at it
+                        lock.drop(delivery_of(exporter))
+                        postponed.setdefault(exporter, []).extend(
+                            self._tails(backlogs[exporter], owed)
+                        )
+                if is_dead and wanted:
+                    self._recover(owner, segments, lock)
                 for exporter, owed in wanted.items():
                     adopted += self._hand_over(owner, backlogs.get(exporter), owed, lock)
             finally:
                 if is_dead:
                     lock.drop(LIFE)
                 lock.close()
+        self._postponed = postponed
         return adopted
+
+    def postponed(self, exporter: str) -> Sequence[Tail]:
+        """What dead owners left for ``exporter`` that waits until it is done with others'."""
+        return self._postponed.get(exporter, ())
 
     def close(self) -> None:
         """Let go of every owner; what is left may be adopted by others."""
         with self._lock:
             running, self._running = self._running, {}
+        self._postponed = {}
         for (_, exporter), (lock, _) in running.items():
             lock.drop(delivery_of(exporter))
             lock.close()
@@ -108,6 +127,7 @@ class Adoption:
         """Forget what the parent has taken over."""
         self._lock = threading.Lock()
         self._running = {}
+        self._postponed = {}
 
     def done(self, exporter: str, tail: Tail) -> None:
         """``tail`` has been delivered."""
@@ -120,6 +140,10 @@ class Adoption:
             del self._running[owner, exporter]
         lock.drop(delivery_of(exporter))
         lock.close()
+
+    def _has_room(self, exporter: str) -> bool:
+        with self._lock:
+            return sum(1 for _, each in self._running if each == exporter) < AT_ONCE
 
     def _age(self, owner: tuple[str, list[str]]) -> int:
         header = self._headers.of(owner[1][0])
@@ -206,8 +230,15 @@ class Adoption:
     ) -> int:
         if backlog is None or not lock.take(delivery_of(backlog.exporter)):
             return 0
+        tails = self._tails(backlog, owed)
+        with self._lock:
+            self._running[owner, backlog.exporter] = (lock.shared(), set(tails))
+        backlog.adopt(tails)
+        return 1
+
+    def _tails(self, backlog: JournalBacklog, owed: Sequence[str]) -> list[Tail]:
         cursors = Cursors(self._directory, backlog.exporter)
-        tails = [
+        return [
             Tail(
                 self._directory.journal / name,
                 cursors,
@@ -217,10 +248,6 @@ class Adoption:
             )
             for name in owed
         ]
-        with self._lock:
-            self._running[owner, backlog.exporter] = (lock.shared(), set(tails))
-        backlog.adopt(tails)
-        return 1
 
 
 def _created(path: Path) -> OwnerLock | None:

@@ -35,6 +35,8 @@ class JournalBacklog:
         *,
         kinds: Kinds = TURNS,
         on_done: Callable[[Tail], None],
+        postponed: Callable[[], Sequence[Tail]] = tuple,
+        adopt_more: Callable[[], bool] = bool,
     ) -> None:
         self.exporter: str = cursors.exporter
         self.kinds: Kinds = kinds
@@ -45,6 +47,8 @@ class JournalBacklog:
         self._sleep = Sleep(log)
         self._ring = log.ring.reader(kinds)
         self._on_done = on_done
+        self._postponed = postponed
+        self._adopt_more = adopt_more
         self._adopted: tuple[Tail, ...] = ()
         self._own: dict[str, Tail | None] = {}  # None: done with
         self._last: list[tuple[Tail | RingReader, int]] = []  # where each turn last read ends
@@ -63,13 +67,16 @@ class JournalBacklog:
         room = Room(max_turns, max_bytes)
         turns: list[Journalled] = []
         self._last = []
-        for tail in self._tails():
+        tails = self._tails()
+        for tail in tails:
             for end, line in tail.read(room):
                 turns.append(journalled(line))
                 self._last.append((tail, end))
             if room.is_full:
                 return turns
         self._finish()
+        if not turns and self._has_more(tails):
+            return self.read(max_turns=max_turns, max_bytes=max_bytes)
         for end, line in self._ring.read(room):
             turns.append(journalled(line))
             self._last.append((self._ring, end))
@@ -99,6 +106,8 @@ class JournalBacklog:
         waiting = Waiting()
         for tail in self._tails():
             waiting += tail.waiting(count=count)
+        for tail in self._postponed():
+            waiting += tail.waiting(count=True) if count else Waiting(1, tail.left_bytes())
         for line in self._ring.unread():
             waiting += Waiting(1, len(line), ended_at(line))
         return Unsent(
@@ -136,6 +145,12 @@ class JournalBacklog:
                 if segment.path.name not in self._own:
                     self._own[segment.path.name] = self._tail_of(segment)
             return [*self._adopted, *filter(None, self._own.values())]
+
+    def _has_more(self, tails: Sequence[Tail]) -> bool:
+        """Is there anything beside ``tails``, handed over here or by another thread meanwhile?"""
+        if self._postponed():
+            self._adopt_more()
+        return any(tail not in tails for tail in self._tails())
 
     def _tail_of(self, segment: OwnSegment) -> Tail:
         tail = Tail(

@@ -26,6 +26,7 @@ class Directory:
     journal/<owner>.<seq>.ndjson   segments          journal/<owner>.lock   the owner's lock
     cursors/<exporter>/<segment>   what was shipped  dead/<exporter>/       what never will be
     numbers/<owner>.numbers        how far sessions have counted
+    dropped/<owner>.json           what had to be dropped
     ```
     """
 

@@ -179,6 +179,11 @@ class History:
             for exporter, left in sorted(sizes.items())
         ]
 
+    def nameless(self) -> int:
+        """Segments that do not say whom they are owed to, for they are damaged there."""
+        names = [name for names in self.directory.owners().values() for name in names]
+        return sum(1 for name in names if self._headers.of(name) is None)
+
     def held(self, exporters: Collection[str]) -> list[Held]:
         """Who holds turns that ``exporters`` are owed, the oldest process first; reads them."""
         found: list[Held] = []

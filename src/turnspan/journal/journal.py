@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 import weakref
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from turnspan.journal.chain import Chain, Source
 from turnspan.journal.cursors import Cursors
 from turnspan.journal.directory import Directory
 from turnspan.journal.log import JournalLog
+from turnspan.journal.losses import Losses
 from turnspan.journal.numbers import compact
 from turnspan.journal.reader import TURNS, TURNS_AND_FEEDBACK, CorruptLines
 from turnspan.journal.retention import Retention
@@ -120,6 +122,8 @@ class Journal:
                 self.log,
                 kinds=TURNS_AND_FEEDBACK if feedback else TURNS,
                 on_done=lambda tail: adoption.done(exporter, tail),
+                postponed=lambda: adoption.postponed(exporter),
+                adopt_more=lambda: self.adopt(**self._adopts) > 0,
             )
         return known
 
@@ -129,9 +133,11 @@ class Journal:
         ``from_start``: also segments that do not name the exporter, running processes' too.
         """
         own = [segment.owner for segment in self.log.chain.segments]
-        return self._adoption.adopt(
-            self._backlogs, own=own, all_hosts=all_hosts, from_start=from_start
-        )
+        self._adopts.update(all_hosts=all_hosts, from_start=from_start)
+        with self._adopting:
+            found = self._adoption.adopt(dict(self._backlogs), own=own, **self._adopts)
+            self.adopted += found
+        return found
 
     def forget(self, exporter: str) -> int:
         """Take everything there is for ``exporter`` as delivered; in how many segments."""
@@ -152,8 +158,9 @@ class Journal:
         """One round of upkeep; after how many seconds the next is due."""
         self.log.check()
         if self._backlogs:
-            self.adopt()
+            self.adopt(**self._adopts)
         self._write_numbers()
+        self._write_losses(self.log.chain.owner)
         self.log.numbers.keep()
         has_room = self._sweep()
         if self.log.parked and has_room:
@@ -190,7 +197,9 @@ class Journal:
             backlog.close()
         self._backlogs.clear()
         self._adoption.close()
+        owner = self.log.chain.owner
         self.log.close()
+        self._write_losses(owner)
         _journals.discard(self)
 
     def rest(self, timeout_s: float = 0.2) -> None:
@@ -202,9 +211,14 @@ class Journal:
         if self._syncer:
             self._syncer.close(timeout_s)
         self.log.rest()
+        self._write_losses(self.log.chain.owner)
 
     def _start_over(self) -> None:
         self._backlogs: dict[str, JournalBacklog] = {}
+        self._adopting = threading.Lock()
+        self.adopted: int = 0
+        """Owners taken over so far, once for each exporter."""
+        self._adopts: dict[str, bool] = {}
         self._adoption = Adoption(self.directory, self._headers, self.corrupt)
         self._retention = Retention(
             self.directory,
@@ -212,6 +226,7 @@ class Journal:
             retain_s=self._settings.retain_s,
             budget_bytes=self._settings.directory_bytes,
         )
+        self._losses = Losses(self.directory)
         self._numbered: tuple[str, int] | None = None
         self.upkeep: Upkeep = Upkeep(self.maintain)
         self._syncer = Syncer(self.log) if self._settings.durability == "disk" else None
@@ -229,12 +244,18 @@ class Journal:
         self.log.numbers.write(active.owner, active.seq)
         self._numbered = (active.owner, active.seq)
 
+    def _write_losses(self, owner: str | None) -> None:
+        if owner is not None:
+            self._losses.write(owner, self.log.dropped, self._clock.now_ns())
+
     def _sweep(self) -> bool:
         own = {
             segment.path.name: segment.sealed_at_s is not None
             for segment in self.log.chain.segments
         }
-        has_room = self._retention.sweep(own, self._clock.now_ns())
+        now_ns = self._clock.now_ns()
+        has_room = self._retention.sweep(own, now_ns)
+        self._losses.forget(now_ns - int(self._settings.retain_s * 1e9))
         for segment in self.log.chain.segments:
             if segment.sealed_at_s is None or segment.path.exists():
                 continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,8 @@ from turnspan.schema.wire import SEGMENT
 __all__ = ["Header", "read_header", "segment_name", "split_name"]
 
 MAX_HEADER_BYTES = 2**20
+_RESOURCE = re.compile(rb'"resource":(\{.*?\}),"exporters":')
+_EXPORTERS = re.compile(rb'"exporters":(\[.*?\]),"turnspan":')
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +77,28 @@ def read_header(path: Path) -> Header | None:
     """The header of the segment at ``path``; None where it has none that can be read."""
     try:
         with open(path, "rb") as file:
-            return Header.decode(file.readline(MAX_HEADER_BYTES))
+            line = file.readline(MAX_HEADER_BYTES)
     except OSError:
+        return None
+    return Header.decode(line) or _salvaged(path, line)
+
+
+def _salvaged(path: Path, line: bytes) -> Header | None:
+    """What a damaged header still says; None where that is not whom the segment is owed to."""
+    try:
+        exporters = _part(_EXPORTERS, line)
+        owner, seq = split_name(path.name)
+        names = tuple(str(each["name"]) for each in exporters)
+        return Header(owner, seq, 0, resource=_part(_RESOURCE, line) or {}, exporters=names)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _part(pattern: re.Pattern[bytes], line: bytes) -> Any:
+    match = pattern.search(line)
+    try:
+        return orjson.loads(match[1]) if match else None
+    except orjson.JSONDecodeError:
         return None
 
 

@@ -144,11 +144,11 @@ class Tail:
     @property
     def is_at_end(self) -> bool:
         """Is everything that is in the file done?"""
-        return self.is_gone or self._left_bytes() <= 0
+        return self.is_gone or self.left_bytes() <= 0
 
     def waiting(self, *, count: bool) -> Waiting:
         """What is left; without ``count`` its size is rounded up where that saves reading."""
-        size = self._left_bytes()
+        size = self.left_bytes()
         found = Waiting()
         for line in self._left_lines():
             found += Waiting(1, len(line), ended_at(line) if not found.turns else None)
@@ -170,7 +170,7 @@ class Tail:
     def _left_lines(self) -> Iterator[bytes]:
         """The turns that are left, for any thread: the reader's own descriptor may be closed."""
         with self._closing:
-            fd = os.dup(self._fd) if self._fd >= 0 and self._is_ours() else -1
+            fd = self._copied()
         if fd < 0:
             yield from (line for _, line in turn_lines(self.path, self.position, kinds=self._kinds))
             return
@@ -181,12 +181,19 @@ class Tail:
         finally:
             os.close(fd)
 
-    def _left_bytes(self) -> int:
+    def left_bytes(self) -> int:
+        """Bytes that are left to read, records of every kind."""
         try:  # an open file is still to be read after it was deleted
             stat = os.fstat(self._fd) if self._fd >= 0 else os.stat(self.path)
         except OSError:
             return 0
         return stat.st_size - self.position
+
+    def _copied(self) -> int:
+        try:
+            return os.dup(self._fd) if self._fd >= 0 and self._is_ours() else -1
+        except OSError:  # the application has used up its descriptors
+            return -1
 
     def _is_opened(self) -> bool:
         if self._fd >= 0 and not self._is_ours():
@@ -197,8 +204,9 @@ class Tail:
             except OSError as error:
                 self._fd = self._deleted(self.path)
                 if self._fd < 0:
-                    self.is_gone = True
-                    say("segment gone", "a segment cannot be read any more: %s", error)
+                    # Without a descriptor to spare, or the right to read, it is still there.
+                    self.is_gone = isinstance(error, FileNotFoundError)
+                    say("segment gone", "a segment cannot be read: %s", error)
             self._file = identity(self._fd) if self._fd >= 0 else None
         return self._fd >= 0
 

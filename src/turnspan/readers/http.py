@@ -22,11 +22,11 @@ PAGE_TURNS: Final = 200
 class HttpReader:
     """Reads a Turns API of ours: nothing is lost."""
 
-    dialect = "native"
+    dialect: str = "native"
     lost: frozenset[str] = frozenset()
 
     def __init__(self, url: str, *, settings: Settings) -> None:
-        self._service = Service(url, settings=settings, path=PATH)
+        self._service: Service = Service(url, settings=settings, path=PATH)
 
     @property
     def name(self) -> str:
@@ -44,14 +44,8 @@ class HttpReader:
             "limit": PAGE_TURNS,
             "cursor": None,
         }
-        while True:
-            page = self._service.get(PATH, asked)
-            if not isinstance(page.get("data"), list):
-                raise self._service.unreadable("a page has no `data`")
-            yield from map(turn_of, page["data"])
-            asked["cursor"] = page.get("next_cursor")
-            if not asked["cursor"]:
-                return
+        for item in self._service.pages(PATH, asked):
+            yield turn_of(dict(item))
 
     def close(self) -> None:
         """Close the connection."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 from urllib.parse import urlencode
 
@@ -43,11 +43,11 @@ class Service:
     ) -> None:
         address = Address.parse(url, path=path, dialect=dialect)
         given = settings.api_key
-        self.key = address.key or (checked_key(given, address.name) if given else None)
-        self.name = address.name
-        self._base = address.base
-        self._client = HttpClient(secret=self.key)
-        self._headers = {"accept": "application/json"}
+        self.key: str | None = address.key or (checked_key(given, address.name) if given else None)
+        self.name: str = address.name
+        self._base: str = address.base
+        self._client: HttpClient = HttpClient(secret=self.key)
+        self._headers: dict[str, str] = {"accept": "application/json"}
         if self.key:
             self._headers["authorization"] = f"Bearer {self.key}"
 
@@ -78,6 +78,27 @@ class Service:
         if not isinstance(found, dict):
             raise self.unreadable("its answer is no JSON object")
         return cast("Mapping[str, Any]", found)
+
+    def pages(self, path: str, params: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """The items of a listing that says `data` and `next_cursor`, page after page."""
+        asked = dict(params)
+        while True:
+            page = self.get(path, asked)
+            yield from self.items(page)
+            asked["cursor"] = page.get("next_cursor")
+            if not asked["cursor"]:
+                return
+
+    def items(self, page: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """The items of one page.
+
+        Raises:
+            ReaderError: it is no page.
+        """
+        data = page.get("data")
+        if not isinstance(data, list) or not all(isinstance(each, dict) for each in data):
+            raise self.unreadable("a page has no list of objects as its `data`")
+        return data
 
     def unreadable(self, why: str) -> ReaderError:
         """What to raise for an answer that is not what the dialect says."""

@@ -71,7 +71,10 @@ class Step(Value):
     status: Status = "ok"
     started_at: int
     ended_at: int
-    first_chunk_at: int | None = None
+    first_chunk_at: int | None = Field(
+        default=None, description="When a stream yielded its first chunk."
+    )
+    chunks: int | None = Field(default=None, description="How many chunks a stream yielded.")
     input: Content | None = None
     output: Content | None = None
     input_messages: tuple[Range, ...] = Field(

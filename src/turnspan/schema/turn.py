@@ -24,7 +24,10 @@ class Turn(Value):
     status: Status = "ok"
     started_at: int
     ended_at: int = Field(description="Start plus what a monotonic clock measured.")
-    first_chunk_at: int | None = None
+    first_chunk_at: int | None = Field(
+        default=None, description="When a stream yielded its first chunk."
+    )
+    chunks: int | None = Field(default=None, description="How many chunks a stream yielded.")
     input: Content | None = None
     output: Content | None = None
     reasoning: str | None = None

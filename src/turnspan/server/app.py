@@ -99,7 +99,6 @@ def _application(dialect: Dialect) -> FastAPI:
         openapi_url="/openapi.json",
         redirect_slashes=False,
         separate_input_output_schemas=False,
-        strict_content_type=False,
     )
     app.include_router(dialect.router)
     if dialect.document is not None:

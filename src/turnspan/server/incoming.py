@@ -16,19 +16,15 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from turnspan.schema import Turn
-from turnspan.schema.value import Value
 from turnspan.schema.wire import FEEDBACK, OPEN, SEGMENT, STEP, TURN
+from turnspan.server.artifacts import keep_artifacts
 from turnspan.server.problem import Problem
 from turnspan.server.store.port import Feedback, Incoming, TurnStore
-from turnspan.server.store.rows import MAX_INT
 
 __all__ = ["Item", "records", "store_records"]
 
 MAX_RECORDS: Final = 20_000
 _PASSED_OVER: Final = (OPEN, STEP, SEGMENT)
-# Perhaps a number beyond 64 bits. Three patterns that begin with a letter of their own are
-# searched for in a tenth of the time of one that begins with a class.
-_BIG: Final = tuple(re.compile(at + rb"\s*-?(?:\d{20}|9\d{18})") for at in (b":", b",", rb"\["))
 _RECORD: Final = re.compile(rb'(?<=[{,])\s*"record"\s*:\s*"turn"\s*,?')
 _SPACES: Final = bytes.maketrans(b"\r\n", b"  ")  # between values only: in texts they are escaped
 _ID: Final = re.compile(rb'"id"\s*:\s*"([^"\\]{1,200})"')
@@ -116,6 +112,7 @@ def store_records(store: TurnStore, items: Sequence[Item]) -> None:
     for item, outcome in zip([*turns, *said], [*kept, *judged], strict=True):
         item.status, item.error = outcome.status, outcome.error
         item.conflict = outcome.status == "refused"
+    keep_artifacts(store, [item.turn.turn for item in turns if item.turn and not item.conflict])
 
 
 def _read(lines: Sequence[bytes], now_ns: int) -> list[Item]:
@@ -171,8 +168,6 @@ def _read_turn(item: Item, line: bytes) -> None:
     raw = _kept(line)
     if raw is None:
         item.refuse("a number is not finite")
-    elif any(big.search(raw) for big in _BIG) and _has_big_number(turn):
-        item.refuse("a number is beyond 64 bits")
     else:
         item.turn = Incoming(turn, raw)
 
@@ -227,16 +222,9 @@ def _kept(line: bytes) -> bytes | None:
             return None
     if not line.startswith(TURN):
         line = TURN + _RECORD.sub(b"", line, count=1)[1:].lstrip()
-    return line.translate(_SPACES) + b"\n"
-
-
-def _has_big_number(value: Any) -> bool:
-    """Whether a field that is a whole number has more than 64 bits."""
-    if isinstance(value, Value):
-        return any(_has_big_number(each) for each in vars(value).values())
-    if isinstance(value, tuple):
-        return any(_has_big_number(each) for each in value)
-    return isinstance(value, int) and abs(value) > MAX_INT
+    if b"\n" in line or b"\r" in line:
+        line = line.translate(_SPACES)
+    return line + b"\n"
 
 
 def _told(error: ValidationError) -> str:

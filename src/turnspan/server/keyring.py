@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from typing import TYPE_CHECKING, Final
+
+from starlette.concurrency import run_in_threadpool
 
 if TYPE_CHECKING:
     from turnspan.ports import Clock
@@ -18,37 +19,34 @@ MAX_REMEMBERED: Final = 10_000
 
 
 class KeyRing:
-    """What the store says of keys, at most `FRESH_S` old. Thread-safe."""
+    """What the store says of keys, at most `FRESH_S` old. For one event loop."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
-        self._clock = clock
-        self._lock = threading.Lock()
+        self._now_ns = clock.monotonic_ns
         self._found: dict[bytes, tuple[Key | None, int]] = {}
         self._any: tuple[bool, int] | None = None
 
-    def is_empty(self) -> bool:
+    async def is_empty(self) -> bool:
         """Whether the server has no key at all, revoked ones included."""
-        now_ns = self._clock.monotonic_ns()
         known = self._any
-        if known is None or (not known[0] and _is_old(known[1], now_ns)):
-            known = self._any = (bool(self._store.all_keys()), now_ns)
+        if known is None or (not known[0] and self._is_old(known[1])):
+            known = self._any = (await run_in_threadpool(self._has_any), self._now_ns())
         return not known[0]
 
-    def find(self, secret: str) -> Key | None:
+    async def find(self, secret: str) -> Key | None:
         """The key of ``secret``, unless there is none or it is revoked."""
         digest = hashlib.sha256(secret.encode("utf-8", "replace")).digest()
-        now_ns = self._clock.monotonic_ns()
         known = self._found.get(digest)
-        if known is not None and not _is_old(known[1], now_ns):
-            return known[0]
-        key = self._store.key_for(secret)
-        with self._lock:
+        if known is None or self._is_old(known[1]):
+            key = await run_in_threadpool(self._store.key_for, secret)
             if len(self._found) >= MAX_REMEMBERED:
                 self._found.clear()
-            self._found[digest] = (key, now_ns)
-        return key
+            known = self._found[digest] = (key, self._now_ns())
+        return known[0]
 
+    def _has_any(self) -> bool:
+        return bool(self._store.all_keys())
 
-def _is_old(at_ns: int, now_ns: int) -> bool:
-    return now_ns - at_ns >= FRESH_S * 1e9
+    def _is_old(self, at_ns: int) -> bool:
+        return self._now_ns() - at_ns >= FRESH_S * 1e9

@@ -13,6 +13,7 @@ from turnspan.errors import SettingsError
 from turnspan.notices import say
 from turnspan.ports import Ids, OpenSpan, SpanSource
 from turnspan.settings import Settings
+from turnspan.telemetry.activation import SpanActivation
 from turnspan.telemetry.live import LiveSpans
 from turnspan.telemetry.off import OffSpans
 from turnspan.telemetry.own import OwnSpans
@@ -51,6 +52,10 @@ class AutoSpans:
         live = _has_provider() if parent is None else parent.mode == "live"
         source: SpanSource = self._live if live else self._own
         return source.start(kind, name, started_ns, parent, session_id, user_id, agent, activate)
+
+    def activation(self) -> SpanActivation:
+        """For one stream."""
+        return SpanActivation()
 
     def end(self, span: OpenSpan, fields: Mapping[str, Any], /) -> Mapping[str, Any] | None:
         """Close ``span`` where it was opened."""

@@ -26,6 +26,7 @@ from turnspan import __version__
 from turnspan.notices import say
 from turnspan.ports import Ids, OpenSpan
 from turnspan.telemetry import semconv as names
+from turnspan.telemetry.activation import SpanActivation
 from turnspan.telemetry.attributes import SpanFacts, step_facts, turn_facts
 from turnspan.telemetry.current import SPAN_KEY, current_context, deactivate
 from turnspan.telemetry.current import activate as make_current
@@ -130,6 +131,10 @@ class LiveSpans:
         if activate and span is not None:
             live.token = make_current(span, current)
         return live
+
+    def activation(self) -> SpanActivation:
+        """For one stream."""
+        return SpanActivation()
 
     def end(self, span: OpenSpan, fields: Fields, /) -> None:
         """Put the rest on ``span`` and end it at the time the turn or step ended.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from turnspan.ports import Ids, OpenSpan
+from turnspan.telemetry.activation import NoActivation
 
 __all__ = ["OffSpan", "OffSpans"]
 
@@ -64,6 +65,10 @@ class OffSpans:
         if parent is None:
             return OffSpan(self._ids.trace_id(), self._ids.span_id(), None)
         return OffSpan(parent.trace_id, self._ids.span_id(), parent.span_id)
+
+    def activation(self) -> NoActivation:
+        """For one stream."""
+        return NoActivation()
 
     def end(self, span: OpenSpan, fields: Mapping[str, Any], /) -> None:
         """Do nothing."""

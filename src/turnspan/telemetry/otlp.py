@@ -55,6 +55,10 @@ class RequestWriter:
             parts += (b"\x12", varint(len(payload)), payload)
         self._by_resource.add(turn.get("resource") or {}, parts)
 
+    def clear(self) -> None:
+        """Forget the turns since the last `take`."""
+        self._by_resource = ByResource()
+
     def take(self) -> bytes:
         """The request of all turns since the last `take`; empty where there were none."""
         return self._by_resource.take()

@@ -10,6 +10,7 @@ from opentelemetry.trace import SpanContext
 
 from turnspan.notices import say
 from turnspan.ports import Ids, OpenSpan
+from turnspan.telemetry.activation import SpanActivation
 from turnspan.telemetry.current import SPAN_KEY, attach, current_context, detach, put
 from turnspan.telemetry.light import LightSpan, LightStepSpan, state_of
 from turnspan.telemetry.sampling import Sampler
@@ -60,6 +61,10 @@ class OwnSpans:
             put(context, SPAN_KEY, span)
             span.token = attach(context)
         return span
+
+    def activation(self) -> SpanActivation:
+        """For one stream."""
+        return SpanActivation()
 
     def end(self, span: OpenSpan, fields: Mapping[str, Any], /) -> Mapping[str, Any] | None:
         """Close ``span``; what others left on it comes back, None where nobody did."""

@@ -11,7 +11,7 @@ import orjson
 from turnspan.server.store.latency import bucket_of
 
 if TYPE_CHECKING:
-    from turnspan.schema import Step, Turn
+    from turnspan.schema import Message, Step, Turn
 
 __all__ = [
     "MAX_SEARCHED_CHARS",
@@ -71,11 +71,12 @@ def unstorable(turn: Turn) -> str | None:
     """Why no row can hold ``turn``; None where one can."""
     if not turn.id or len(turn.id) > MAX_ID_CHARS:
         return f"an id has 1 to {MAX_ID_CHARS} characters"
-    numbers = [turn.started_at, turn.ended_at, turn.number or 0]
-    if (used := turn.usage) is not None:
-        numbers += (used.input_tokens or 0, used.output_tokens or 0)
-    for step in turn.steps:
-        numbers += (step.started_at, step.ended_at)
+    numbers = [turn.number or 0]
+    parts: tuple[Turn | Step, ...] = (turn, *turn.steps)
+    for each in parts:
+        numbers += (each.started_at, each.ended_at)
+        if (used := each.usage) is not None:
+            numbers += (used.input_tokens or 0, used.output_tokens or 0)
     if max(numbers) > MAX_INT or min(numbers) < -MAX_INT:
         return "a number is beyond 64 bits"
     return None
@@ -121,28 +122,25 @@ def step_rows(turn: Turn, project: str, seq: int) -> Iterator[tuple[Any, ...]]:
 
 def searched_words(turn: Turn) -> str:
     """What the turn is found by: everything that was said, each text once."""
-    said = "\n".join(dict.fromkeys(_texts(turn)))
-    return clean(said[:MAX_SEARCHED_CHARS])
-
-
-def _texts(turn: Turn) -> Iterator[str]:
-    yield from _texts_around(turn)
-    if turn.reasoning:
-        yield turn.reasoning
+    said: list[str] = []
+    parts: tuple[Turn | Step, ...] = (turn, *turn.steps)
+    for each in parts:
+        if each.input is not None:
+            said.append(each.input.content)
+        if each.output is not None:
+            said.append(each.output.content)
+        if each.reasoning:
+            said.append(each.reasoning)
+        if each.error is not None:
+            said.append(each.error.message)
     for message in turn.messages:
-        for part in message.parts:
-            said = (part.__pydantic_extra__ or {}).get("content")
-            if isinstance(said, str):
-                yield said
-    for step in turn.steps:
-        yield from _texts_around(step)
+        said += _texts_of(message)
+    return clean("\n".join(dict.fromkeys(said))[:MAX_SEARCHED_CHARS])
 
 
-def _texts_around(each: Turn | Step) -> tuple[str, ...]:
-    """What went in and came out, or went wrong."""
-    found = (each.input, each.output)
-    said = tuple(content.content for content in found if content is not None)
-    return said if each.error is None else (*said, each.error.message)
+def _texts_of(message: Message) -> list[str]:
+    found = [part.__pydantic_extra__ or {} for part in message.parts]
+    return [text for each in found if isinstance(text := each.get("content"), str)]
 
 
 def _label(value: Any) -> str | None:

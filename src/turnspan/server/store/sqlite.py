@@ -12,6 +12,7 @@ import threading
 import unicodedata
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from itertools import chain
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
@@ -55,6 +56,7 @@ _PRAGMAS: Final = (
 )
 _READERS: Final = 16
 _GROUP: Final = 64
+_ROWS: Final = 50
 _SECURE_DELETE: Final = (3, 42, 0)  # since then the search index can forget on its own
 
 
@@ -102,10 +104,7 @@ class Sqlite:
         self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]
     ) -> None:
         """Insert whole rows."""
-        if rows:
-            marks = ", ".join("?" * len(table.columns))
-            statement = f"INSERT INTO {table.name} VALUES ({marks})"  # noqa: S608  # names of ours
-            connection.exec_driver_sql(statement, list(rows))
+        _insert_rows(connection, table.name, rows)
 
     def next_seqs(self, connection: Connection, count: int) -> Sequence[int]:
         """The numbers after the last: nobody else is writing."""
@@ -114,10 +113,7 @@ class Sqlite:
 
     def index(self, connection: Connection, turns: Sequence[Indexed]) -> None:
         """Write their words into the index."""
-        if turns:
-            connection.exec_driver_sql(
-                "INSERT INTO turn_text (rowid, words) VALUES (?, ?)", list(turns)
-            )
+        _insert_rows(connection, "turn_text (rowid, words)", turns)
 
     def unindex(self, connection: Connection, seqs: Sequence[int]) -> None:
         """Take their words out of the index."""
@@ -265,6 +261,20 @@ def _engine(url: str, begin: str, *pragmas: str) -> Engine:
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", start)
     return engine
+
+
+def _insert_rows(connection: Connection, into: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert ``rows``, many a statement: while one runs, other threads of Python may too."""
+    if not rows:
+        return
+    mark = "(" + ", ".join("?" * len(rows[0])) + ")"
+    statement = f"INSERT INTO {into} VALUES "  # noqa: S608  # names of ours
+    whole = len(rows) // _ROWS * _ROWS
+    for start in range(0, whole, _ROWS):
+        values = tuple(chain.from_iterable(rows[start : start + _ROWS]))
+        connection.exec_driver_sql(statement + ", ".join([mark] * _ROWS), values)
+    if whole < len(rows):
+        connection.exec_driver_sql(statement + mark, list(rows[whole:]))
 
 
 def _configure_index(connection: Connection, name: str, value: int) -> None:

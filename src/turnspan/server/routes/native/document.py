@@ -11,7 +11,6 @@ from turnspan.server.store.rows import MAX_ID_CHARS, MAX_INT
 __all__ = ["finish"]
 
 _REF: Final = "#/components/schemas/{model}"
-_INT64: Final = {"minimum": -MAX_INT, "maximum": MAX_INT}
 
 
 def finish(document: dict[str, Any]) -> None:
@@ -19,21 +18,19 @@ def finish(document: dict[str, Any]) -> None:
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     turn = Turn.model_json_schema(ref_template=_REF)
     parts = turn.pop("$defs") | {"Turn": turn}
-    for part in parts.values():
-        _bound(part)
+    _bound(turn, "number", "started_at", "ended_at")
+    _bound(parts["Step"], "started_at", "ended_at")
+    _bound(parts["Usage"], "input_tokens", "output_tokens")
     turn["properties"]["id"] |= {"minLength": 1, "maxLength": MAX_ID_CHARS}
     turn["properties"]["status"]["enum"].remove("open")
     schemas |= parts
     schemas["ProblemDetails"] = ProblemDetails.model_json_schema(ref_template=_REF)
 
 
-def _bound(schema: Any) -> None:
-    """Give every whole number in ``schema`` the bounds that a store has."""
-    if isinstance(schema, dict):
-        if schema.get("type") == "integer":
-            schema |= _INT64
-        for each in schema.values():
-            _bound(each)
-    elif isinstance(schema, list):
-        for each in schema:
-            _bound(each)
+def _bound(schema: dict[str, Any], *names: str) -> None:
+    """Give whole numbers of ``schema`` the bounds that a store has."""
+    for name in names:
+        field = schema["properties"][name]
+        for kind in [field, *field.get("anyOf", [])]:
+            if kind.get("type") == "integer":
+                kind.update({"minimum": -MAX_INT, "maximum": MAX_INT})
