@@ -17,6 +17,7 @@ from typing import Any, Final, get_args
 import orjson
 
 from turnspan.dialects.instants import iso_of, ns_of
+from turnspan.dialects.unknown import AGENT, TRACE
 from turnspan.errors import WireError
 from turnspan.schema import Content, Cut, Turn, encode_turn
 from turnspan.schema.content import JSON, TEXT, ContentType
@@ -60,7 +61,6 @@ NOT_CARRIED: Final = frozenset(
 """Fields that are empty in a turn that another program than turnspan wrote to StateBase."""
 LONGEST_TTL_S: Final = 2_592_000
 PREVIEW_CHARS: Final = 100
-NAMELESS: Final = "unknown"
 
 _US: Final = 1_000
 _MS: Final = 1_000_000
@@ -132,7 +132,7 @@ def request_of(turn: Turn) -> dict[str, Any]:
 def session_request_of(turn: Turn) -> dict[str, Any]:
     """The body that makes the session of ``turn`` on a service."""
     asked: dict[str, Any] = {
-        "agent_id": turn.agent.name or NAMELESS,
+        "agent_id": turn.agent.name or AGENT.name,
         "metadata": {PARKED: {"session_id": turn.session_id, "schema_version": 1}},
         "ttl_seconds": LONGEST_TTL_S,
     }
@@ -182,11 +182,7 @@ def _record_of(item: Mapping[str, Any], agent: str, user_id: str | None) -> dict
         "state_before": item.get("state_before"),
         "state_after": item.get("state_after"),
         "metadata": metadata,
-        "trace": {
-            "trace_id": _hex(f"{item['id']}", 16),
-            "span_id": _hex(f"{item['id']}/turn", 8),
-            "mode": "off",
-        },
+        "trace": TRACE.model_dump(),
     }
     more = {name: said for name in ("input", "output") if (said := _more(item[name]))}
     if more:
@@ -207,7 +203,8 @@ def _tool_step(record: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, 
     output = more.get("output", {})
     answered = _told(output["output"]) if "output" in output else record["output"]
     return {
-        "id": _hex(f"{record['id']}/tool", 8),
+        # The same whenever the same turn is read.
+        "id": blake2b(f"{record['id']}/tool".encode("utf-8", "replace"), digest_size=8).hexdigest(),
         "kind": "tool",
         "name": name,
         "status": record["status"],
@@ -324,8 +321,3 @@ def _length_ns(latency_ms: Any) -> int:
     if isinstance(latency_ms, bool) or not isinstance(latency_ms, int | float):
         return 0
     return round(latency_ms * _MS) if 0 <= latency_ms <= _LONGEST_MS else 0
-
-
-def _hex(text: str, size: int) -> str:
-    """An id that is the same whenever the same turn is read."""
-    return blake2b(text.encode("utf-8", "replace"), digest_size=size).hexdigest()

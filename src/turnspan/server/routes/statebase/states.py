@@ -80,8 +80,8 @@ def list_versions(
     }
 
 
-@router.post(_PATH + "/rollback")
 @router.post("/v1/sessions/{session_id:segments}/rollback")
+@router.post(_PATH + "/rollback")  # the decorator nearest the function is asked first
 def roll_back(
     call: Calling, store: Writing, session_id: str, asked: Annotated[RollbackAsked, Body()]
 ) -> Response:
