@@ -162,6 +162,7 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def serve(store_url: str, unconfigured: None) -> Iterator[Callable[..., Api]]:
     """Starts servers on free ports of loopback; they end with the test."""
     running: list[Api] = []
+    opened: list[SqlStore] = []
 
     def serve(
         *,
@@ -173,6 +174,7 @@ def serve(store_url: str, unconfigured: None) -> Iterator[Callable[..., Api]]:
     ) -> Api:
         limits = limits or Limits(requests_per_s=1e6, burst=1_000_000)
         store = open_store(url, clock=clock)
+        opened.append(store)
         app = create_app(store, limits=limits, clock=clock, log=log, known=known)
         listener = listening_socket("127.0.0.1", 0)
         port = listener.getsockname()[1]
@@ -189,7 +191,8 @@ def serve(store_url: str, unconfigured: None) -> Iterator[Callable[..., Api]]:
     yield serve
     for each in running:
         each.stop()
-        each.store.close()
+    for store in opened:
+        store.close()
 
 
 @pytest.fixture(scope="session")

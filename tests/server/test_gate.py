@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import http.client
 import io
 import json
+import random
 import re
 import socket
 import time
@@ -366,6 +368,50 @@ def test_more_requests_than_can_be_worked_on_are_turned_away(serve):
     assert code(busy) == (503, "unavailable")
     assert busy.headers["retry-after"] == "1"
     assert api.get("/v1/turns").status == 200
+
+
+def test_an_exporter_with_a_wrong_key_is_told_so(serve, unconfigured):
+    """It hears 401 although nobody read its two mebibytes, and keeps its turns."""
+    api = serve()
+    api.key()
+    noise = random.Random(0).randbytes(2**20).hex()
+    exporter = HttpExporter(api.url, api_key="wrong")
+
+    outcomes = [
+        exporter.export([JournalledTurn(line(1, reasoning=noise))], timeout_s=10) for _ in range(2)
+    ]
+    exporter.close(timeout_s=1)
+
+    assert [(each.status, set(each.unsent)) for each in outcomes] == [(401, {0})] * 2
+
+
+def test_a_month_s_turns_may_be_limited(serve):
+    """A project that stored its turns of the month waits for the next; reading goes on."""
+    api = serve(limits=Limits(turns_per_month=2))
+    now = time.time_ns()
+    bodies = [line(index, started_at=now, ended_at=now) for index in range(1, 4)]
+
+    replies = [api.post("/v1/turns", body, headers=NDJSON) for body in bodies]
+
+    assert [reply.status for reply in replies] == [200, 200, 429]
+    assert code(replies[2]) == (429, "quota_exhausted")
+    assert 0 < int(replies[2].headers["retry-after"]) <= 31 * 86_400
+    assert len(api.get("/v1/turns").json["data"]) == 2
+
+
+def test_an_answer_waits_for_no_acknowledgement(serve):
+    """Requests on a kept connection are answered at once, not 40 ms later."""
+    api = serve()
+    took_s = []
+    address = (urlsplit(api.url).hostname, urlsplit(api.url).port)
+    with closing(http.client.HTTPConnection(*address, timeout=30)) as connection:
+        for _ in range(20):
+            began = time.monotonic()
+            connection.request("GET", "/v1/turns")
+            connection.getresponse().read()
+            took_s.append(time.monotonic() - began)
+
+    assert min(took_s[5:]) < 0.03
 
 
 # --- what goes out --------------------------------------------------------------------------

@@ -399,6 +399,22 @@ def _incoming(turn):
     return Incoming.of(turn)
 
 
+def test_the_dialect_has_a_document(api):
+    """OpenAPI of the dialect's own paths; times are told as they are asked for."""
+    document = api.get("/uniqos/openapi.json").json
+    parameters = document["paths"]["/v1/interactions"]["get"]["parameters"]
+
+    assert set(document["paths"]) == {
+        "/v1/interactions",
+        "/v1/interactions/aggregates",
+        "/v1/interactions/{interaction_id}",
+        "/v1/usage/turns",
+        "/v1/usage/active-relationships",
+    }
+    (since,) = (each["schema"] for each in parameters if each["name"] == "from")
+    assert {"type": "string", "format": "date-time"} in since["anyOf"]
+
+
 # --- what is never shown ---------------------------------------------------------------------
 
 
