@@ -485,6 +485,30 @@ def test_keys_scopes_and_limits_are_told_in_the_envelope(serve):
     assert int(last.headers["x-ratelimit-reset"]) > 1_700_000_000
 
 
+def test_a_month_that_is_used_up_takes_no_more_turns(serve):
+    """Where a project's month is limited, the turn after the last is told when to come again."""
+    api = serve(limits=Limits(turns_per_month=1, requests_per_s=1e6, burst=1_000_000))
+    id = session(api)
+
+    replies = [api.post(f"/v1/sessions/{id}/turns", SAID) for _ in range(2)]
+
+    assert replies[0].status == 201
+    assert told(replies[1])[:2] == (429, "rate_limit_exceeded")
+    assert told(api.post(f"/v1/sessions/{id}/fork", {}))[0] == 429
+
+
+def test_what_a_turn_says_it_produced_is_listed(api):
+    """Artifacts that metadata names are kept, as they are of turns that come natively."""
+    id = session(api)
+    produced = [{"uri": "s3://charts/1.json", "type": "chart"}]
+    turn = SAID | {"metadata": {"artifacts": produced}}
+
+    made = api.post(f"/v1/sessions/{id}/turns", turn).json
+    found, _ = api.store.of("default").artifacts(id)
+
+    assert [(each.turn_id, each.uri) for each in found] == [(made["id"], "s3://charts/1.json")]
+
+
 def test_a_thousand_malformed_requests_are_refused_one_by_one(serve):
     """Broken JSON, wrong types, deep nests and odd ids get a 4xx in the envelope, and no effect."""
     api = serve(limits=Limits(requests_per_s=1e6, burst=1_000_000, receive_s=2.0))

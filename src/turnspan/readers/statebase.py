@@ -25,10 +25,10 @@ _CUTS: Final = tuple(
 
 
 class StatebaseReader:
-    """Reads the turns of every session, or of one, by StateBase's id or by ours.
+    """Reads the turns of every session, or of one.
 
-    A turn that turnspan logged is read whole; one that another program logged says which
-    fields StateBase did not carry.
+    A turn that turnspan logged is read whole, and is found by the session it was recorded in;
+    one that another program logged says which fields StateBase did not carry.
     """
 
     dialect: str = "statebase"

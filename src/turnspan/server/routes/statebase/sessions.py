@@ -14,6 +14,7 @@ from turnspan.server.call import Call, Calling, Erasing, Reading, Writing
 from turnspan.server.dialect import DialectRouter
 from turnspan.server.once import answer_once
 from turnspan.server.problem import Problem, missing
+from turnspan.server.quota import check_quota
 from turnspan.server.routes.native.params import Instant, metadata_of
 from turnspan.server.routes.statebase.params import (
     MAX_ID_CHARS,
@@ -115,6 +116,7 @@ def fork_session(
     def work(within: TurnStore) -> Answer:
         return _answer(201, within, _forked(call, within, session_id, asked.version))
 
+    check_quota(call, store)  # its turns are copied
     return answer_once(call, store, work)
 
 
