@@ -9,6 +9,7 @@ import random
 import re
 from itertools import count
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 import turnspan
 from turnspan.dialects.statebase import NOT_CARRIED, item_of, turn_of
-from turnspan.schema import decode_turn, encode_turn
+from turnspan.schema import Turn, decode_turn, encode_turn
 from turnspan.server import Limits
 from turnspan.server.dialect import dialects
 from turnspan.testing.turns import START_NS, make_turn, sample_turns
@@ -370,6 +371,19 @@ def test_a_session_expires(serve, clock):
     assert told(api.post(f"/v1/sessions/{plain}/turns", SAID))[0] == 404
 
 
+def test_a_session_that_an_exporter_makes_does_not_expire(serve, clock):
+    """Its id is kept, whoever makes it again gets it, and it is there as long as its turns."""
+    api = serve(clock=clock)
+    parked = [{"session_id": "s-1", "schema_version": 1}, {"schema_version": 1}]
+    ids = [session(api, metadata={"turnspan": each}, ttl_seconds=60) for each in parked]
+    clock.at += 365 * DAY_S * 10**9
+
+    statuses = [api.get(f"/v1/sessions/{id}").status for id in ids]
+
+    assert (ids[0], session(api, metadata={"turnspan": parked[0]})) == ("s-1", "s-1")
+    assert statuses == [200, 200]
+
+
 @EACH_STORE
 def test_the_same_key_logs_a_turn_once(serve):
     """An `Idempotency-Key` has one effect and one answer; another request under it is refused."""
@@ -567,6 +581,37 @@ def test_a_shallow_lie_about_what_is_parked_is_no_harm(api):
         made = api.post(f"/v1/sessions/{id}/turns", SAID | {"metadata": metadata})
 
         assert (made.status, made.json["metadata"]) == (201, metadata)
+
+
+ODD = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+    | st.sampled_from(["open", "interrupted", "x" * 300, "0" * 32]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(fields=st.dictionaries(st.sampled_from(sorted(Turn.model_fields)), ODD, max_size=3))
+def test_whatever_is_parked_is_stored_or_refused(open_api, fields):
+    """Fields laid over a turn by anybody are answered with 201, 400 or 409, and read again."""
+    session(open_api, metadata={"turnspan": {"session_id": "s", "schema_version": 1}})
+    parked = {"id": f"turn-{next(NUMBERS)}", **fields, "schema_version": 1}
+    path = "/v1/sessions/s/turns"
+
+    made = open_api.post(path, SAID | {"metadata": {"turnspan": parked}})
+
+    assert made.status in {201, 400, 409}, made.body
+    if made.status == 201:
+        id = quote(made.json["id"], safe="")
+        assert open_api.get(f"{path}/{id}").json == made.json
+        assert open_api.get(f"/v1/turns/{id}").json["session_id"] == "s"
 
 
 # --- whose it is -----------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from fastapi import Body, Query, Request
 from starlette.responses import Response
 
 from turnspan.dialects.instants import iso_of
-from turnspan.dialects.statebase import PARKED, parked_session_id
+from turnspan.dialects.statebase import PARKED, is_parked, parked_session_id
 from turnspan.server.call import Call, Calling, Erasing, Reading, Writing
 from turnspan.server.dialect import DialectRouter
 from turnspan.server.once import answer_once
@@ -169,7 +169,7 @@ def _made(call: Call, store: TurnStore, asked: SessionAsked) -> Session:
             user_id=asked.user_id,
             metadata=asked.metadata or {},
             state=asked.initial_state or {},
-            expires_at=None if own_id else _expiry(call, asked.ttl_seconds or DEFAULT_TTL_S),
+            expires_at=None if is_parked(asked.metadata) else _expiry(call, asked.ttl_seconds),
         )
     except ConflictError:
         raise Problem(
@@ -188,7 +188,7 @@ def _forked(call: Call, store: TurnStore, session_id: str, version: int | None) 
         call.ids.id("sess"),
         version=found.version,
         metadata=metadata | {"forked_from": origin.id, "forked_version": found.version},
-        expires_at=None if origin.expires_at is None else _expiry(call, DEFAULT_TTL_S),
+        expires_at=None if origin.expires_at is None else _expiry(call),
     )
     if made is None:  # erased in between
         raise missing("session", session_id)
@@ -226,8 +226,8 @@ def _state(store: TurnStore, session: Session) -> dict[str, Any]:
     return {} if found is None else object_of(found.state)
 
 
-def _expiry(call: Call, ttl_s: int) -> int:
-    return call.clock.now_ns() + ttl_s * 1_000_000_000
+def _expiry(call: Call, ttl_s: int | None = None) -> int:
+    return call.clock.now_ns() + (ttl_s or DEFAULT_TTL_S) * 1_000_000_000
 
 
 def _position(store: TurnStore, session_id: str | None) -> Position | None:
