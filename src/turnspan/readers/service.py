@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, cast
 from urllib.parse import urlencode
 
@@ -62,10 +62,28 @@ class Service:
         Raises:
             ReaderError: no answer after some attempts, a refusal, or no JSON object.
         """
+        found = self.find(path, params, headers, none_at=())
+        return {} if found is None else found
+
+    def find(
+        self,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        none_at: Collection[int] = (404,),
+    ) -> Mapping[str, Any] | None:
+        """As `get`, but None where it is answered with one of ``none_at``.
+
+        Raises:
+            ReaderError: as `get`.
+        """
         asked = [(name, str(value)) for name, value in (params or {}).items() if value is not None]
         url = self._base + path + (f"?{urlencode(asked)}" if asked else "")
         sent = {**self._headers, **(headers or {})}
         answer = self._answer(url, sent)
+        if not answer.cause and answer.status in none_at:
+            return None
         if not answer.accepted:
             raise ReaderError(
                 f"{self.name} gives no turns: {answer.cause or answer.told()}",

@@ -1,0 +1,38 @@
+"""The StateBase dialect: sessions, turns, versioned state; its errors and rate-limit headers.
+
+Source: https://docs.statebase.org (API reference), statebase 0.4.1, and the OpenAPI document that
+StateBase's own TypeScript and Python repositories hold. Where these differ, answers are a superset.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from turnspan.server.dialect import Dialect, DialectRouter, RequestLine
+from turnspan.server.routes.statebase import elsewhere, envelope, sessions, states, turns
+
+__all__ = ["dialect"]
+
+router: Final[DialectRouter] = DialectRouter()
+for _room in (elsewhere, turns, states, sessions):  # sessions last: an id may hold slashes
+    router.take(_room.router)
+
+
+def _claims(line: RequestLine) -> bool:
+    """StateBase's paths; those that are native ones too only with the header of its client."""
+    path = line.path
+    if path in elsewhere.SHARED or (path == "/v1/sessions" and line.method != "POST"):
+        return "x-api-key" in line.headers
+    if path.startswith("/v1/sessions/"):
+        return line.method != "DELETE" or "x-api-key" in line.headers
+    return path == "/v1/sessions" or elsewhere.is_known(path)
+
+
+dialect: Final[Dialect] = Dialect(
+    name="statebase",
+    router=router,
+    render=envelope.render,
+    claims=_claims,
+    headers=envelope.headers,
+    public=frozenset({"/health"}),
+)
