@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from turnspan.capture.policy import Policy
     from turnspan.delivery.health import FlushReport, Health
     from turnspan.errors import TurnspanError
+    from turnspan.readers.reading import read
     from turnspan.runtime import Runtime, aflush, close, configure, flush, health
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "flush",
     "health",
     "model",
+    "read",
     "retrieval",
     "session",
     "step",
@@ -66,6 +68,7 @@ _HOMES = {
     "flush": "turnspan.runtime",
     "health": "turnspan.runtime",
     "model": "turnspan.capture.decorators",
+    "read": "turnspan.readers.reading",
     "retrieval": "turnspan.capture.decorators",
     "session": "turnspan.capture.context",
     "step": "turnspan.capture.decorators",

@@ -6,6 +6,7 @@ TurnspanError
 ├── ExporterError      a destination cannot be built from what was given; raised by configure()
 ├── IntegrationError   an agent framework could not be hooked; raised where it is switched on
 ├── JournalError       a command was given a directory that holds no journal it can use
+├── ReaderError        a place cannot be read from, or does not answer; raised by read()
 ├── ServerError        the server cannot start as it was asked to
 ├── StoreError         a store cannot be opened: unknown URL, missing driver, later version
 └── WireError          bytes that were to be read as a turn are none
@@ -18,6 +19,7 @@ __all__ = [
     "ExporterError",
     "IntegrationError",
     "JournalError",
+    "ReaderError",
     "ServerError",
     "SettingsError",
     "StoreError",
@@ -60,6 +62,10 @@ class IntegrationError(TurnspanError):
 
 class JournalError(TurnspanError):
     """A directory that should hold a journal does not, or cannot be read."""
+
+
+class ReaderError(TurnspanError):
+    """Turns cannot be read from a place: an unusable URL, no answer, or a refusal."""
 
 
 class ServerError(TurnspanError):

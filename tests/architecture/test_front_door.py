@@ -16,7 +16,7 @@ import turnspan
 SRC = Path(turnspan.__file__).parents[1]
 PROMISED = {
     "agent", "aflush", "carry", "close", "configure", "current_step", "current_turn", "feedback",
-    "flush", "health", "model", "retrieval", "session", "step", "tool", "turn",
+    "flush", "health", "model", "read", "retrieval", "session", "step", "tool", "turn",
 }  # fmt: skip
 HEAVY = {
     "asyncio", "httpcore", "httpx", "importlib.metadata", "opentelemetry", "orjson", "pydantic",

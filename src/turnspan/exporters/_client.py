@@ -1,4 +1,4 @@
-"""The HTTP client of every exporter that posts: bounded in time, quiet, never raising."""
+"""The HTTP client of exporters and readers: bounded in time, quiet, never raising."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
 
@@ -30,8 +31,18 @@ FOLLOWED: Final = frozenset({301, 302, 307, 308})
 REDIRECTS: Final = FOLLOWED | {300, 303, 304, 305, 306}
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+    max_bytes: int = MAX_ANSWER_BYTES
+    """How much of the answer is wanted."""
+
+
 class HttpClient:
-    """Posts bodies to one origin over a connection that is kept. One call at a time.
+    """Speaks with one origin over a connection that is kept. One call at a time.
 
     - It speaks through httpcore, the transport of httpx, because only there one deadline can
       hold for a whole request; and so that hooks and mocks an application puts on httpx
@@ -53,20 +64,34 @@ class HttpClient:
         self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float
     ) -> Answer:
         """Send ``body``; the answer says by its `cause` where none came in time. Never raises."""
+        own = {"content-length": str(len(body))}
+        return self._answer(_Request("POST", url, {**headers, **own}, body), timeout_s)
+
+    def get(
+        self, url: str, headers: Mapping[str, str], *, timeout_s: float, max_bytes: int
+    ) -> Answer:
+        """Ask for ``url``; an answer of more than ``max_bytes`` is none. Never raises."""
+        answer = self._answer(_Request("GET", url, headers, max_bytes=max_bytes), timeout_s)
+        if len(answer.body) > max_bytes:
+            return Answer(answer.status, cause=f"the answer has more than {max_bytes} bytes")
+        return answer
+
+    def _answer(self, request: _Request, timeout_s: float) -> Answer:
         if self._closed:
             return Answer(cause="the exporter is closed")
         deadline_s = time.monotonic() + timeout_s
-        sent = {"user-agent": user_agent(), "accept-encoding": "identity", **headers}
+        always = {"user-agent": user_agent(), "accept-encoding": "identity"}
+        request = replace(request, headers={**always, **request.headers})
         for _ in range(MAX_HOPS):
-            answer = self._request(url, body, sent, deadline_s)
+            answer = self._request(request, deadline_s)
             if answer.cause or answer.status not in REDIRECTS:
                 return answer
-            target = _target(url, answer)
+            target = _target(request.url, answer)
             if target is None or answer.status not in FOLLOWED:
                 where = without_credentials(answer.headers.get("location", "")) or "nowhere"
                 cause = self._hidden(f"{answer.status}: redirected to {where}")
                 return Answer(answer.status, cause=cause)
-            url = target
+            request = replace(request, url=target)
         return Answer(cause=f"redirected more than {MAX_HOPS} times")
 
     def close(self) -> None:
@@ -83,44 +108,40 @@ class HttpClient:
         except Exception as exc:  # noqa: BLE001  # border: it is given up either way
             say("http close", "a connection did not close: %s", exc)
 
-    def _request(
-        self, url: str, body: bytes, headers: Mapping[str, str], deadline_s: float
-    ) -> Answer:
+    def _request(self, request: _Request, deadline_s: float) -> Answer:
         try:
-            pool, backend = self._connected(url)
+            pool, backend = self._connected(request.url)
             opened = backend.connections
             backend.at_s = deadline_s
-            answer = self._exchange(pool, url, body, headers)
+            answer = self._exchange(pool, request)
             reused = backend.connections == opened
             if answer.cause and answer.status is None and reused and _before(deadline_s):
                 # A kept connection may have been closed by the other side while it lay idle.
-                answer = self._exchange(pool, url, body, headers)
+                answer = self._exchange(pool, request)
         except Exception as exc:  # noqa: BLE001  # border: TLS set-up, proxies, foreign code
             answer = Answer(cause=_named(exc))
         if answer.cause:
             answer = Answer(answer.status, headers=answer.headers, cause=self._hidden(answer.cause))
             self._drop()
-        elif self._secret:
+        elif self._secret and not (request.method == "GET" and answer.accepted):
             body = answer.body.replace(self._secret.encode(), b"[key]")
             answer = Answer(answer.status, body, answer.headers)
         return answer
 
-    def _exchange(
-        self, pool: httpcore.ConnectionPool, url: str, body: bytes, headers: Mapping[str, str]
-    ) -> Answer:
+    def _exchange(self, pool: httpcore.ConnectionPool, request: _Request) -> Answer:
         import httpcore
 
         status, received = None, {}
-        own = {"host": urlsplit(url).netloc, "content-length": str(len(body))}
-        sent = [*headers.items(), *own.items()]
+        method, url, body = request.method, request.url, request.body
+        sent = [*request.headers.items(), ("host", urlsplit(url).netloc)]
         try:
-            with _unobserved(), pool.stream("POST", url, headers=sent, content=body) as response:
+            with _unobserved(), pool.stream(method, url, headers=sent, content=body) as response:
                 status = response.status
                 received = {
                     k.decode("latin-1").lower(): v.decode("latin-1") for k, v in response.headers
                 }
-                content = _bounded(response.iter_stream())
-            return Answer(status, _plain(content, received), received)
+                content = _bounded(response.iter_stream(), request.max_bytes)
+            return Answer(status, _plain(content, received, request.max_bytes), received)
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as exc:
             return Answer(status, headers=received, cause=_named(exc))
 
@@ -223,24 +244,24 @@ def _target(url: str, answer: Answer) -> str | None:
         return None
 
 
-def _bounded(chunks: Any) -> bytes:
+def _bounded(chunks: Any, max_bytes: int) -> bytes:
     """The body, as far as anybody would want to read it."""
     kept, size_bytes = [], 0
     for chunk in chunks:
         kept.append(chunk)
         size_bytes += len(chunk)
-        if size_bytes > MAX_ANSWER_BYTES:
+        if size_bytes > max_bytes:
             break
     return b"".join(kept)
 
 
-def _plain(body: bytes, headers: Mapping[str, str]) -> bytes:
+def _plain(body: bytes, headers: Mapping[str, str], max_bytes: int) -> bytes:
     if headers.get("content-encoding", "").lower() not in {"gzip", "deflate"}:
         return body
     import zlib
 
     try:
-        return zlib.decompressobj(wbits=47).decompress(body, MAX_ANSWER_BYTES)
+        return zlib.decompressobj(wbits=47).decompress(body, max_bytes + 1)
     except zlib.error:
         return b""
 

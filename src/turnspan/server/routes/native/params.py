@@ -22,6 +22,7 @@ __all__ = [
     "Turns",
     "cursor_of",
     "metadata_of",
+    "position_of",
 ]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -99,15 +100,24 @@ def metadata_of(request: Request) -> dict[str, str]:
     return {found[1]: value for key, value in pairs if (found := _KEY.fullmatch(key))}
 
 
+def position_of(cursor: str) -> Position:
+    """The other way.
+
+    Raises:
+        ValueError: no listing gave it.
+    """
+    if not re.fullmatch("[0-9a-f]{32}", cursor):
+        raise ValueError("it is not a cursor")
+    return Position(int(cursor[:16], 16) - _HALF, min(int(cursor[16:], 16), _MAX))
+
+
 def _cursor(
     cursor: Annotated[
         str | None,
         Query(description="`next_cursor` of the page before.", pattern="^[0-9a-f]{32}$"),
     ] = None,
 ) -> Position | None:
-    if cursor is None:
-        return None
-    return Position(int(cursor[:16], 16) - _HALF, min(int(cursor[16:], 16), _MAX))
+    return None if cursor is None else position_of(cursor)
 
 
 Instant = Annotated[
