@@ -1,0 +1,373 @@
+"""Sonzai: an exchange is a list of messages, which is processed after it was taken.
+
+Sonzai takes the latest exchange of a user with an agent, never the history before it, and lists
+only the texts of recent messages. Its schemas are closed: what has no field of its own there
+cannot be sent at all. docs/dialects/sonzai.md says what maps to what.
+
+Source: sonzai 1.8.0; https://github.com/sonz-ai/sonzai-typescript openapi.json of 2026-07-10.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import quote
+
+import orjson
+
+from turnspan.dialects.instants import iso_of, ns_of
+from turnspan.dialects.unknown import TRACE
+from turnspan.errors import WireError
+from turnspan.schema import JSON, Agent, Content, Message, MessagePart, Status, Step, Tool, Turn
+
+__all__ = [
+    "ASIDE",
+    "EXTRACTION",
+    "LOST",
+    "LOST_WRITING",
+    "agent_of",
+    "derived_id",
+    "key_of",
+    "recent_of",
+    "request_of",
+    "session_of",
+    "turn_of",
+    "turns_of",
+    "user_of",
+    "version_of",
+]
+
+_BOTH_WAYS: Final = frozenset(
+    {"session_id", "user_id", "agent", "input", "output", "schema_version"}
+)
+_OF_AGENTS: Final = frozenset({"agent.id", "agent.version", "agent.description"})
+LOST_WRITING: Final = (
+    frozenset(Turn.model_fields) - _BOTH_WAYS - {"id", "steps"} | {"agent.version"}
+) | {"agent.description"}
+"""Fields of a turn that are not sent. Of its steps, calls of tools are, without their times."""
+LOST: Final = (frozenset(Turn.model_fields) - _BOTH_WAYS - {"messages"}) | _OF_AGENTS
+"""Fields of a turn that cannot be read. Its times are those at which the service took it, its
+id is made from what is read, and of its messages those of tools are missing."""
+
+EXTRACTION: Final = "sonzai.extraction_id"
+"""In the metadata of every turn that came to the server in this dialect."""
+ASIDE: Final = {
+    "instanceId": "sonzai.instance_id",
+    "userDisplayName": "sonzai.user_display_name",
+    "userTimezone": "sonzai.user_timezone",
+    "provider": "sonzai.provider",
+    "model": "sonzai.model",
+}
+"""What comes beside the messages, and under which key of the metadata it is kept."""
+_UNHEARD: Final = frozenset({"audio", "image"})
+_SPOKEN: Final = frozenset({"user", "assistant", "system"})
+_KEY: Final = re.compile(r"(turn_[0-9A-Za-z]{12})(\.interrupted)?")
+_BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_DEEP: Final = 100  # brackets; what is nested deeper than JSON can be written stays a text
+
+
+# --- a turn is sent -------------------------------------------------------------------------
+
+
+def request_of(turn: Turn) -> dict[str, Any]:
+    """The body that submits ``turn``; its `messages` are empty where nothing can be carried."""
+    return {"userId": user_of(turn), "messages": _exchange(turn), **_aside(turn)}
+
+
+def agent_of(turn: Turn) -> str:
+    """By what the service knows the agent: its id where it has one."""
+    return turn.agent.id or turn.agent.name
+
+
+def session_of(turn: Turn) -> str:
+    """The session; a turn without one is a session of its own."""
+    return turn.session_id or turn.id
+
+
+def user_of(turn: Turn) -> str:
+    """The user; where nobody is named, the session: strangers must not share one memory."""
+    return turn.user_id or session_of(turn)
+
+
+def key_of(turn: Turn) -> str:
+    """The idempotency key: one for each version of a turn, and the same whenever it is sent."""
+    key = quote(turn.id, safe="") + (".interrupted" if turn.status == "interrupted" else "")
+    return key if len(key) <= 200 else hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
+
+
+def version_of(key: str) -> tuple[str | None, Status]:
+    """The turn that an idempotency key of ours names, and how it stands; None for another's."""
+    found = _KEY.fullmatch(key)
+    if found is None:
+        return None, "ok"
+    return found[1], "interrupted" if found[2] else "ok"
+
+
+# --- messages are taken ---------------------------------------------------------------------
+
+
+def turn_of(
+    messages: Sequence[Mapping[str, Any]],
+    *,
+    id: str,
+    session_id: str,
+    agent: str,
+    user_id: str,
+    at: int,
+    number: int | None = None,
+    status: Status = "ok",
+    metadata: Mapping[str, Any] | None = None,
+) -> Turn:
+    """The turn that ``messages`` are, taken at ``at``: nobody says when it began or ended."""
+    kept = tuple(_message(each) for each in messages)
+    said = [index for index, each in enumerate(kept) if each.role == "assistant" and each.text]
+    asked = [each.text for each in kept if each.role == "user" and _speaks(each)]
+    given = next((i for i, each in enumerate(kept) if each.role == "assistant"), len(kept))
+    return Turn(
+        id=id,
+        session_id=session_id,
+        number=number,
+        agent=Agent(name=agent),
+        user_id=user_id,
+        status=status,
+        started_at=at,
+        ended_at=at,
+        input=Content(content="\n".join(asked)) if asked else None,
+        output=_output(kept, said),
+        messages=kept,
+        input_messages=((0, given),) if given else (),
+        output_messages=((given, len(kept)),) if given < len(kept) else (),
+        steps=tuple(_calls(messages, id, at)),
+        metadata=dict(metadata or {}),
+        trace=TRACE,
+    )
+
+
+def derived_id(*parts: object) -> str:
+    """An id of a turn that is the same for the same ``parts``."""
+    drawn = hashlib.blake2b(orjson.dumps([str(part) for part in parts]), digest_size=16).digest()
+    number = int.from_bytes(drawn, "big")
+    digits: list[str] = []
+    for _ in range(12):
+        number, digit = divmod(number, 62)
+        digits.append(_BASE62[digit])
+    return "turn_" + "".join(digits)
+
+
+# --- what was said lately -------------------------------------------------------------------
+
+
+def recent_of(turn: Turn) -> list[dict[str, str]]:
+    """What was said in ``turn``, as a context's `recent_turns` has it.
+
+    A turn that was recorded elsewhere has the history and the prompts of its models among its
+    messages: of it, only what the user said and was answered is shown.
+    """
+    if EXTRACTION in turn.metadata:
+        said = [each for each in turn.messages if each.role in _SPOKEN and _speaks(each)]
+        return [_recent(each.role, each.text, turn.started_at) for each in said]
+    shown: list[dict[str, str]] = []
+    if (asked := _text(turn.input)) is not None:
+        shown.append(_recent("user", asked, turn.started_at))
+    if (answered := _text(turn.output)) is not None:
+        shown.append(_recent("assistant", answered, turn.ended_at))
+    return shown
+
+
+def turns_of(
+    recent: Sequence[Mapping[str, Any]], *, session_id: str, agent: str, user_id: str
+) -> Iterator[Turn]:
+    """The turns of a session that ``recent_turns`` tell of, oldest first.
+
+    A turn begins where somebody speaks after the agent did; the same messages make the same id.
+
+    Raises:
+        WireError: a message has no role, or no time that can be read.
+    """
+    for index, some in enumerate(_grouped(recent)):
+        try:
+            first, last = ns_of(some[0]["timestamp"]), ns_of(some[-1]["timestamp"])
+            spoken = [{"role": each["role"], "content": each["content"]} for each in some]
+            id = derived_id(agent, user_id, session_id, first, spoken[0]["content"])
+            turn = turn_of(
+                spoken,
+                id=id,
+                session_id=session_id,
+                agent=agent,
+                user_id=user_id,
+                at=first,
+                number=index + 1,
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise WireError(
+                f"a recent message is unreadable: {type(error).__name__}: {error}",
+                fix="see whether the service speaks another version of the dialect",
+            ) from error
+        yield turn.model_copy(update={"number": None, "ended_at": max(first, last)})
+
+
+# --- pieces ---------------------------------------------------------------------------------
+
+
+def _exchange(turn: Turn) -> list[dict[str, Any]]:
+    if EXTRACTION in turn.metadata:
+        return [_wire(each) for each in turn.messages]
+    asked, answered = _text(turn.input), _text(turn.output)
+    sent: list[dict[str, Any]] = []
+    if asked is not None:
+        sent.append({"role": "user", "content": asked})
+    for call_id, step in _tool_steps(turn):
+        sent += _call_of(step, call_id)
+    if answered is not None:
+        sent.append({"role": "assistant", "content": answered})
+    return sent
+
+
+def _aside(turn: Turn) -> dict[str, str]:
+    named = {name: turn.metadata.get(key) for name, key in ASIDE.items()}
+    asked = [step.model for step in turn.steps if step.model is not None and step.model.provider]
+    if asked and not (named["provider"] and named["model"]):
+        last = asked[-1]
+        name = last.response_model or last.request_model
+        if name:
+            named |= {"provider": last.provider, "model": name}
+    return {name: value for name, value in named.items() if isinstance(value, str) and value}
+
+
+def _tool_steps(turn: Turn) -> list[tuple[str, Step]]:
+    """Its calls of tools in the order they began, each with an id that no other has."""
+    steps = sorted((each for each in turn.steps if each.kind == "tool"), key=_began)
+    given = [each.tool.call_id if each.tool else None for each in steps]
+    return [
+        (call_id if call_id and given.count(call_id) == 1 else step.id, step)
+        for call_id, step in zip(given, steps, strict=True)
+    ]
+
+
+def _began(step: Step) -> int:
+    return step.started_at
+
+
+def _call_of(step: Step, call_id: str) -> list[dict[str, Any]]:
+    given = step.input
+    arguments = "{}" if given is None else given.content
+    if given is not None and given.mime_type != JSON:
+        arguments = orjson.dumps(given.content).decode()
+    function = {"name": step.name, "arguments": arguments}
+    call = {"id": call_id, "type": "function", "function": function}
+    answer: dict[str, Any] = {"role": "tool", "tool_call_id": call_id}
+    if (told := _told(step)) is not None:
+        answer["content"] = told
+    return [{"role": "assistant", "tool_calls": [call]}, answer]
+
+
+def _told(step: Step) -> str | None:
+    """What a tool answered, or how it failed."""
+    if step.output is not None:
+        return _text(step.output)
+    return (step.error.message or step.error.type) if step.error is not None else None
+
+
+def _text(content: Content | None) -> str | None:
+    return None if content is None or content.type in _UNHEARD else content.content
+
+
+def _message(given: Mapping[str, Any]) -> Message:
+    parts: list[dict[str, Any]] = []
+    content = given.get("content")
+    if given["role"] == "tool":
+        parts.append({"type": "tool_call_response", "id": given.get("tool_call_id")})
+        parts[0]["response"] = content
+    elif content is not None:
+        parts.append({"type": "text", "content": content})
+    for call in given.get("tool_calls") or ():
+        function = call["function"]
+        said = {"name": function["name"], "arguments": _value(function["arguments"])}
+        parts.append({"type": "tool_call", "id": call["id"], **said})
+    return Message(
+        role=given["role"], parts=tuple(MessagePart.model_validate(each) for each in parts)
+    )
+
+
+def _wire(message: Message) -> dict[str, Any]:
+    """A message that came in this dialect, as it came."""
+    sent: dict[str, Any] = {"role": message.role}
+    calls: list[dict[str, Any]] = []
+    for part in message.parts:
+        fields = part.fields
+        if part.type == "tool_call":
+            given = fields["arguments"]
+            text = given if isinstance(given, str) else orjson.dumps(given).decode()
+            function = {"name": fields["name"], "arguments": text}
+            calls.append({"id": fields["id"], "type": "function", "function": function})
+        elif part.type == "tool_call_response":
+            answer = {"content": fields.get("response"), "tool_call_id": fields.get("id")}
+            sent |= {name: value for name, value in answer.items() if value is not None}
+        else:
+            sent["content"] = message.text
+    return sent | ({"tool_calls": calls} if calls else {})
+
+
+def _output(kept: Sequence[Message], said: Sequence[int]) -> Content | None:
+    """The last thing that the agent said; what it said to its tools' calls is in the messages."""
+    if said:
+        return Content(content=kept[said[-1]].text)
+    silent = any(each.role == "assistant" and _speaks(each) for each in kept)
+    return Content(content="") if silent else None
+
+
+def _speaks(message: Message) -> bool:
+    return any(part.type == "text" for part in message.parts)
+
+
+def _calls(messages: Sequence[Mapping[str, Any]], turn_id: str, at: int) -> Iterator[Step]:
+    answers = {each.get("tool_call_id"): each for each in messages if each["role"] == "tool"}
+    calls = [call for each in messages for call in each.get("tool_calls") or ()]
+    for index, call in enumerate(calls):
+        function, answer = call["function"], answers.get(call["id"], {}).get("content")
+        id = hashlib.blake2b(f"{turn_id} {index}".encode(), digest_size=8).hexdigest()
+        yield Step(
+            id=id,
+            kind="tool",
+            name=function["name"],
+            started_at=at,
+            ended_at=at,
+            input=Content(type="tool_call", content=function["arguments"], mime_type=JSON),
+            output=None if answer is None else Content(type="tool_result", content=answer),
+            tool=Tool(call_id=call["id"], type="function"),
+        )
+
+
+def _value(text: str) -> Any:
+    """The value of JSON text; the text itself where it is none, or too deep to be written."""
+    if text.count("[") + text.count("{") > _DEEP:
+        return text
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+
+
+def _recent(role: str, content: str, at: int) -> dict[str, str]:
+    return {"role": role, "content": content, "timestamp": iso_of(at)}
+
+
+def _grouped(recent: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    held: list[Mapping[str, Any]] = []
+    for each in recent:
+        if held and _begins(held[-1], each):
+            yield held
+            held = []
+        held.append(each)
+    if held:
+        yield held
+
+
+def _begins(before: Mapping[str, Any], each: Mapping[str, Any]) -> bool:
+    """Whether a turn begins with ``each``."""
+    answered, answers = (one.get("role") == "assistant" for one in (before, each))
+    if answers and not answered:
+        return False
+    return (answered and not answers) or before.get("timestamp") != each.get("timestamp")
