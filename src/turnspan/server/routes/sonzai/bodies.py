@@ -5,9 +5,9 @@ Source: https://github.com/sonz-ai/sonzai-typescript openapi.json of 2026-07-10.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 __all__ = [
@@ -126,10 +126,16 @@ class EndRequest(_Body):
     wait: bool = False
 
 
-class ToolDefinition(_Closed):
-    """A tool of a session. Names that begin with `sonzai_` are the vendor's."""
+def _not_reserved(name: str) -> str:
+    if name.startswith("sonzai_"):
+        raise ValueError("names that begin with 'sonzai_' are the vendor's")
+    return name
 
-    name: str = Field(min_length=1, pattern="^(?!sonzai_)")
+
+class ToolDefinition(_Closed):
+    """A tool of a session."""
+
+    name: Annotated[str, Field(min_length=1), AfterValidator(_not_reserved)]
     description: str | None = None
     parameters: dict[str, Any] | None = None
 

@@ -50,7 +50,7 @@ def render(problem: Problem, call: Call) -> Response:  # noqa: ARG001  # as ever
 
 
 def headers(call: Call, _status: int) -> Mapping[str, str]:
-    """What is left of the key's bucket; the client reads whole numbers, the time in Unix seconds."""
+    """What is left of the key's bucket, in whole numbers; the time is in Unix seconds."""
     left = call.allowance
     if left is None:
         return {}
