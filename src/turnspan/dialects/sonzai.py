@@ -189,7 +189,7 @@ def turns_of(
     for index, some in enumerate(_grouped(recent)):
         try:
             first, last = ns_of(some[0]["timestamp"]), ns_of(some[-1]["timestamp"])
-            spoken = [{"role": each["role"], "content": each["content"]} for each in some]
+            spoken = [{name: _said(each[name]) for name in ("role", "content")} for each in some]
             id = derived_id(agent, user_id, session_id, first, spoken[0]["content"])
             turn = turn_of(
                 spoken,
@@ -352,6 +352,12 @@ def _value(text: str) -> Any:
 
 def _recent(role: str, content: str, at: int) -> dict[str, str]:
     return {"role": role, "content": content, "timestamp": iso_of(at)}
+
+
+def _said(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a {type(value).__name__} where a text should be")
+    return value
 
 
 def _grouped(recent: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
