@@ -36,6 +36,7 @@ CONNECTIONS = 2
 
 
 def main() -> None:
+    named = rivals.named()
     repeats, count = (1, 4_000) if child.is_quick() else (5, 20_000)
     turns = workload(count)
     ours, bare = [], []
@@ -48,7 +49,7 @@ def main() -> None:
     table.line(
         "POST /v1/turns", ratios, TIME_RATIO, ours=median(ours) * 1e6, beside=median(bare) * 1e6
     )
-    for name, seconds in rivals.measured(turns[: min(count, 2_000)]):
+    for name, seconds in rivals.measured(named, turns[:2_000]):
         if seconds is None:
             print(f"{name}: not named with --beside, skipped")
         else:

@@ -22,12 +22,21 @@ BATCH = 200
 STARTS_S = 120.0
 
 
-def measured(turns: Sequence[Turn]) -> Iterator[tuple[str, float | None]]:
+def named() -> dict[str, str]:
+    """The Python of each tool that is named; the arguments that name it are taken away."""
+    found = {}
+    while "--beside" in sys.argv:
+        at = sys.argv.index("--beside")
+        name, _, python = sys.argv[at + 1].partition("=")
+        found[name] = python
+        del sys.argv[at : at + 2]
+    return found
+
+
+def measured(pythons: dict[str, str], turns: Sequence[Turn]) -> Iterator[tuple[str, float | None]]:
     """Seconds a turn of each tool; None where its Python was not named."""
-    words = sys.argv
-    named = dict(words[at + 1].split("=", 1) for at, word in enumerate(words) if word == "--beside")
     for name in COMMANDS:
-        yield name, taken(name, named[name], turns) if name in named else None
+        yield name, taken(name, pythons[name], turns) if name in pythons else None
 
 
 def taken(name: str, python: str, turns: Sequence[Turn]) -> float:

@@ -123,6 +123,32 @@ class Api:
         assert not self.thread.is_alive()
 
 
+@pytest.fixture(scope="session")
+def contract() -> Callable[[str, str], tuple[int, Any]]:
+    """The status and the body that a vendor's contract has under a name."""
+
+    def contract(dialect: str, name: str) -> tuple[int, Any]:
+        path = Path(__file__).parents[1] / "contracts" / f"{dialect}.json"
+        status, body = json.loads(path.read_text(encoding="utf-8"))[name]
+        return status, body
+
+    return contract
+
+
+@pytest.fixture(scope="session")
+def shape() -> Callable[[Any], Any]:
+    """Which keys a body has, and of what kind their values are; of a list the first alone."""
+
+    def shape(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: shape(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [shape(each) for each in value[:1]]
+        return "number" if isinstance(value, (int, float)) else type(value).__name__
+
+    return shape
+
+
 @pytest.fixture
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where a test's store is: an SQLite file, unless the test asks for `postgresql`."""
@@ -136,6 +162,7 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def serve(store_url: str, unconfigured: None) -> Iterator[Callable[..., Api]]:
     """Starts servers on free ports of loopback; they end with the test."""
     running: list[Api] = []
+    opened: list[SqlStore] = []
 
     def serve(
         *,
@@ -147,6 +174,7 @@ def serve(store_url: str, unconfigured: None) -> Iterator[Callable[..., Api]]:
     ) -> Api:
         limits = limits or Limits(requests_per_s=1e6, burst=1_000_000)
         store = open_store(url, clock=clock)
+        opened.append(store)
         app = create_app(store, limits=limits, clock=clock, log=log, known=known)
         listener = listening_socket("127.0.0.1", 0)
         port = listener.getsockname()[1]
@@ -163,7 +191,8 @@ def serve(store_url: str, unconfigured: None) -> Iterator[Callable[..., Api]]:
     yield serve
     for each in running:
         each.stop()
-        each.store.close()
+    for store in opened:
+        store.close()
 
 
 @pytest.fixture(scope="session")

@@ -3,19 +3,57 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import count
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import turnspan
+from turnspan.dialects import emergence, uniqos
 from turnspan.errors import ReaderError
-from turnspan.schema import encode_turn
+from turnspan.exporters.http import HttpExporter
+from turnspan.ports import JournalledTurn
+from turnspan.readers.registry import known_schemes
+from turnspan.schema import Turn, encode_turn
 from turnspan.server import Limits
 from turnspan.testing.turns import START_NS, make_turn, sample_turns
 
 NDJSON = {"content-type": "application/x-ndjson"}
+NUMBERS = count()
+LOST = {"": frozenset(), "uniqos+": uniqos.LOST, "emergence+": emergence.LOST}
+
+
+class Then:
+    """A clock that stands an hour after turn 0 of `make_turn`."""
+
+    def now_ns(self):
+        return START_NS + 3_600 * 10**9
+
+    monotonic_ns = now_ns
+
+
+@pytest.fixture
+def earlier_api(serve):
+    """A server that believes that the turns tests make have just been."""
+    return serve(clock=Then())
+
+
+def carried(turn, lost):
+    """``turn`` without the fields that are ``lost``."""
+    fields = turn.model_dump(exclude={name for name in lost if "/" not in name})
+    for name in lost:
+        first, _, last = name.partition("/")
+        if first == "agent":
+            del fields["agent"][last]
+        elif first == "steps" and last and "steps" in fields:
+            for step in fields["steps"]:
+                del step[last.removeprefix("*/")]
+    return fields
 
 
 def post(api, *turns):
@@ -158,3 +196,134 @@ def test_the_key_is_shown_in_no_error(answering):
         list(turnspan.read(url, api_key=key))
 
     assert key not in str(caught.value)
+
+
+# --- there and back ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dialect", LOST)
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(seed=st.integers(0, 2**32))
+def test_whatever_is_exported_is_read_back_up_to_what_is_lost(earlier_api, dialect, seed):
+    """Any turn, through exporter, server and dialect: what is carried is equal, the rest named."""
+    session_id = f"session {next(NUMBERS)}/{seed}"
+    turns = [
+        turn.model_copy(update={"id": f"turn_{session_id}_{index}", "session_id": session_id})
+        for index, turn in enumerate(sample_turns(30, seed=seed))
+    ]
+    exporter = HttpExporter(earlier_api.url)
+    exporter.export([JournalledTurn(encode_turn(turn)) for turn in turns], timeout_s=10)
+    exporter.close(timeout_s=1)
+
+    read = turnspan.read(dialect + earlier_api.url, session_id=session_id, project_id="default")
+    found = sorted(read, key=lambda turn: turn.started_at)
+
+    lost = LOST[dialect]
+    assert [carried(turn, lost) for turn in found] == [carried(turn, lost) for turn in turns]
+    whole = [sorted(lost) or [cut.where for cut in turn.truncated] for turn in turns]
+    assert [[cut.where for cut in turn.truncated] for turn in found] == whole
+
+
+def test_what_a_decorator_recorded_is_read_in_each_dialect(serve):
+    """Recorded, journalled, delivered over HTTP, stored, and read: as it happened."""
+    api = serve()
+
+    @turnspan.tool
+    def weather(city):
+        return {"city": city, "sky": "grey"}
+
+    @turnspan.agent
+    def assistant(question):
+        turnspan.current_turn().set_metadata(tier="gold")
+        return f"{question} It is {weather('Oslo')['sky']}."
+
+    turnspan.configure(exporters=[api.url], spans="own")
+    with turnspan.session("talk", user_id="ada"):
+        assistant("What is the weather?")
+    assert turnspan.flush(timeout_s=10).unsent == 0
+
+    native, traced, told = (
+        next(turnspan.read(dialect + api.url, session_id="talk", project_id="default"))
+        for dialect in ("", "uniqos+", "emergence+")
+    )
+
+    assert native.output.content == "What is the weather? It is grey."
+    assert native.metadata == {"tier": "gold"}
+    assert carried(told, emergence.LOST) == carried(native, emergence.LOST)
+    assert [step.name for step in told.steps] == ["weather"]
+    assert carried(traced, uniqos.LOST) == carried(native, uniqos.LOST)
+    assert (traced.input, traced.output, traced.steps) == (None, None, ())
+
+
+@pytest.mark.parametrize("dialect", LOST)
+def test_what_is_lost_is_a_field(dialect):
+    """Each name of a loss is a path in a turn."""
+    tops = {name.partition("/")[0] for name in LOST[dialect]}
+
+    assert tops <= set(Turn.model_fields)
+
+
+# --- other readers ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Installs a package that brings the reader `toy`, whose module holds ``source``."""
+
+    def installed(source):
+        (tmp_path / "toy_reader.py").write_text(source, encoding="utf-8")
+        info = tmp_path / "toy_reader-1.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Name: toy-reader\nVersion: 1\n", encoding="utf-8")
+        points = "[turnspan.readers]\ntoy = toy_reader\n"
+        (info / "entry_points.txt").write_text(points, encoding="utf-8")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        monkeypatch.delitem(sys.modules, "toy_reader", raising=False)
+
+    return installed
+
+
+TOY = """
+from turnspan.testing.turns import make_turn
+
+
+class Toy:
+    name = "toy:"
+    dialect = "toy"
+    lost = frozenset({"reasoning", "user_id"})
+
+    def turns(self, query):
+        yield make_turn(1)
+
+    def close(self):
+        pass
+
+
+def from_url(url, *, settings):
+    return Toy()
+"""
+
+
+def test_another_package_s_reader_is_found_by_its_entry_point(installed, unconfigured):
+    """Its turns are marked like ours, and what it loses cannot be chosen by."""
+    installed(TOY)
+
+    (turn,) = turnspan.read("toy:anywhere")
+
+    assert [(cut.where, cut.why) for cut in turn.truncated] == [
+        ("reasoning", "not carried by toy"),
+        ("user_id", "not carried by toy"),
+    ]
+    assert set(known_schemes()) >= {"emergence", "http", "toy", "uniqos"}
+    with pytest.raises(ReaderError, match="toy does not carry 'user_id'"):
+        turnspan.read("toy:anywhere", user_id="ada")
+
+
+def test_a_reader_that_cannot_be_loaded_says_so(installed, unconfigured):
+    """The package that brings it is to be blamed."""
+    installed("import nothing_of_this_name")
+
+    with pytest.raises(ReaderError, match="the reader 'toy' cannot be loaded"):
+        turnspan.read("toy:anywhere")

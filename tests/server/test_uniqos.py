@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import json
 import re
 from datetime import UTC, datetime
 
@@ -89,22 +88,6 @@ def iso(at):
     return datetime.fromtimestamp(at / 1e9, tz=UTC).isoformat()
 
 
-def contract(name):
-    from pathlib import Path
-
-    bodies = json.loads((Path(__file__).parents[1] / "contracts" / "uniqos.json").read_text())
-    return bodies[name]
-
-
-def shape(value):
-    """Which keys there are, and of what kind their values are."""
-    if isinstance(value, dict):
-        return {key: shape(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [shape(each) for each in value[:1]]
-    return "number" if isinstance(value, (int, float)) else type(value).__name__
-
-
 # --- the client ------------------------------------------------------------------------------
 
 
@@ -183,9 +166,9 @@ def test_an_id_may_hold_a_slash(ask, api):
     assert ask("interactions.get", "a/b?c")["interaction_id"] == "a/b?c"
 
 
-def test_nothing_is_an_empty_page(ask):
+def test_nothing_is_an_empty_page(ask, contract):
     """No interaction, or none that matches, is no error."""
-    assert ask("interactions.list") == contract("GET /v1/interactions (empty)")[1]
+    assert ask("interactions.list") == contract("uniqos", "GET /v1/interactions (empty)")[1]
     assert ask("interactions.list", {"user_id": "nobody"})["data"] == []
 
 
@@ -385,7 +368,7 @@ def test_headers_are_on_the_answers_that_have_them(serve):
     }
 
 
-def test_bodies_have_the_shape_of_the_contract(serve):
+def test_bodies_have_the_shape_of_the_contract(serve, contract, shape):
     """The answers have the keys, and kinds of values, that the contract's bodies have."""
     api = serve(clock=Then(), limits=Limits(burst=3, requests_per_s=0.01))
     asked = Model(provider="p", response_model="m")
@@ -397,15 +380,15 @@ def test_bodies_have_the_shape_of_the_contract(serve):
     api.get("/v1/interactions")
     limited = api.get("/v1/interactions")
 
-    status, expected = contract("GET /v1/interactions/{interaction_id}")
+    status, expected = contract("uniqos", "GET /v1/interactions/{interaction_id}")
     assert one.json.pop("inferred_emotional_state") is None  # nobody infers emotions here
     del expected["inferred_emotional_state"]
     body = dict(one.json)
     del body["inferred_emotional_state"]
     assert (one.status, shape(body)) == (status, shape(expected))
-    status, expected = contract("GET /v1/interactions/aggregates")
+    status, expected = contract("uniqos", "GET /v1/interactions/aggregates")
     assert (numbers.status, shape(numbers.json)) == (status, shape(expected))
-    status, expected = contract("error")
+    status, expected = contract("uniqos", "error")
     assert (limited.status, shape(limited.json)) == (status, shape(expected))
     assert limited.json["error"]["code"] == expected["error"]["code"]
 
@@ -414,6 +397,22 @@ def _incoming(turn):
     from turnspan.server.store.port import Incoming
 
     return Incoming.of(turn)
+
+
+def test_the_dialect_has_a_document(api):
+    """OpenAPI of the dialect's own paths; times are told as they are asked for."""
+    document = api.get("/uniqos/openapi.json").json
+    parameters = document["paths"]["/v1/interactions"]["get"]["parameters"]
+
+    assert set(document["paths"]) == {
+        "/v1/interactions",
+        "/v1/interactions/aggregates",
+        "/v1/interactions/{interaction_id}",
+        "/v1/usage/turns",
+        "/v1/usage/active-relationships",
+    }
+    (since,) = (each["schema"] for each in parameters if each["name"] == "from")
+    assert {"type": "string", "format": "date-time"} in since["anyOf"]
 
 
 # --- what is never shown ---------------------------------------------------------------------
@@ -504,9 +503,9 @@ def test_reading_chooses(api):
 
 
 @pytest.mark.parametrize("status", ["processing", "", None])
-def test_what_a_service_says_beyond_ours_is_kept(status):
+def test_what_a_service_says_beyond_ours_is_kept(contract, status):
     """Emotions and the like stand in the metadata; a status that is not ours is no failure."""
-    _, item = contract("GET /v1/interactions/{interaction_id}")
+    _, item = contract("uniqos", "GET /v1/interactions/{interaction_id}")
 
     turn = turn_of(item | {"status": status})
 

@@ -23,9 +23,9 @@ _CARRIED: Final = frozenset(
     {"id", "session_id", "user_id", "agent", "status", "started_at", "ended_at", "schema_version"}
 )
 LOST: Final = (frozenset(Turn.model_fields) - _CARRIED) | {
-    "agent.id",
-    "agent.version",
-    "agent.description",
+    "agent/id",
+    "agent/version",
+    "agent/description",
 }
 """Fields of a turn, and of its agent, that an interaction does not carry."""
 _WORDS: Final = {"ok": "completed", "error": "failed"}

@@ -60,16 +60,16 @@ def read(
                 f"{reader.dialect} does not carry {name!r}, so turns cannot be chosen by it",
                 fix="leave it out, or read another dialect",
             )
-    return _marked(reader, query)
+    return _marked(reader, query, reader.turns(query))
 
 
-def _marked(reader: Reader, query: Query) -> Iterator[Turn]:
+def _marked(reader: Reader, query: Query, turns: Iterator[Turn]) -> Iterator[Turn]:
     from turnspan.schema import Cut
 
     why = f"not carried by {reader.dialect}"
     cuts = tuple(Cut(where=name, why=why) for name in sorted(reader.lost))
     try:
-        for turn in reader.turns(query):
+        for turn in turns:
             if query.holds(turn):
                 yield turn.model_copy(update={"truncated": turn.truncated + cuts}) if cuts else turn
     except WireError as error:

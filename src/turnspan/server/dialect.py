@@ -134,7 +134,7 @@ class Dialect:
     """Its own limit, where it is below the server's."""
     document: Callable[[dict[str, Any]], None] | None = None
     """Finishes the OpenAPI document, in place."""
-    public: frozenset[str] = frozenset()
+    public: frozenset[str] = frozenset({"/openapi.json"})
     """Paths that are answered without a key."""
     jobs: Mapping[str, JobHandler] = field(default_factory=dict)
     """What does the jobs of kind `NAME.WORD`: called in a thread, again after a crash."""

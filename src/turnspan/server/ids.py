@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from turnspan.ports import Clock
 
-__all__ = ["BASE62", "ServerIds"]
+__all__ = ["BASE62", "ServerIds", "bits_of"]
 
 BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -35,3 +35,11 @@ class ServerIds:
     def secret(self, chars: int) -> str:
         """``chars`` characters of base62."""
         return "".join(secrets.choice(BASE62) for _ in range(chars))
+
+
+def bits_of(ulid: str) -> int:
+    """The 128 bits of a ULID."""
+    bits = 0
+    for character in ulid:
+        bits = bits << 5 | _CROCKFORD.index(character)
+    return bits

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from turnspan.schema import Turn
 from turnspan.schema.wire import FEEDBACK, OPEN, SEGMENT, STEP, TURN
+from turnspan.server.artifacts import keep_artifacts
 from turnspan.server.problem import Problem
 from turnspan.server.store.port import Feedback, Incoming, TurnStore
 
@@ -111,6 +112,7 @@ def store_records(store: TurnStore, items: Sequence[Item]) -> None:
     for item, outcome in zip([*turns, *said], [*kept, *judged], strict=True):
         item.status, item.error = outcome.status, outcome.error
         item.conflict = outcome.status == "refused"
+    keep_artifacts(store, [item.turn.turn for item in turns if item.turn and not item.conflict])
 
 
 def _read(lines: Sequence[bytes], now_ns: int) -> list[Item]:

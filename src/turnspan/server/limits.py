@@ -36,7 +36,7 @@ class Limits:
     request_s: float = 30.0
     """Longest an answer may take to begin."""
     turns_per_month: int | None = None
-    """Turns a project may store in a month; None means any number."""
+    """Turns a project may store in a month of UTC, give or take a request; None: any number."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from turnspan.server.call import Calling, Writing
 from turnspan.server.dialect import DialectRouter
 from turnspan.server.incoming import Item, records, store_records
 from turnspan.server.problem import Problem
+from turnspan.server.quota import check_quota
 from turnspan.server.routes.native.params import PROBLEMS
 
 router: Final[DialectRouter] = DialectRouter()
@@ -59,6 +60,7 @@ def post_turns(call: Calling, store: Writing) -> Response:
     a final version of it; the same id with another start is refused. A single turn that is
     refused answers 422, or 409 for what is in the store already; a batch always answers 200.
     """
+    check_quota(call, store)
     media_type = call.headers.get("content-type", "")
     items, is_single = records(call.body, media_type, call.clock.now_ns())
     store_records(store, items)

@@ -17,10 +17,14 @@ from starlette.types import Receive, Scope, Send
 from turnspan.dialects.instants import iso_of
 from turnspan.server.call import Call
 from turnspan.server.problem import Problem
-from turnspan.server.routes.uniqos.quota import Quota, quota_of
+from turnspan.server.quota import Quota
+from turnspan.server.routes.uniqos.quota import recent_quota
+from turnspan.server.store.port import UnavailableError
 
 __all__ = ["headers", "render"]
 
+UNLIMITED: Final = 2**53 - 1
+"""Said where there is no limit: the largest number that every client can read."""
 DOCUMENTATION: Final = "https://docs.uniqos.ai/errors"
 _CODES: Final = {
     "unauthenticated": ("authentication_error", "authentication"),
@@ -85,19 +89,22 @@ class _WithQuota(Response):
         self._call: Call = call
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        quota = await run_in_threadpool(quota_of, self._call)
-        for name, value in _shown(quota).items():
-            self.headers[name] = value
+        try:
+            quota = await run_in_threadpool(recent_quota, self._call)
+        except UnavailableError:  # a refusal needs no store; it goes out without the numbers
+            pass
+        else:
+            self.headers.update(_shown(quota))
         await super().__call__(scope, receive, send)
 
 
 def _shown(quota: Quota) -> dict[str, str]:
     return {
         "x-quota-turns-used": str(quota.turns),
-        "x-quota-turns-limit": str(quota.max_turns),
+        "x-quota-turns-limit": str(UNLIMITED if quota.limit is None else quota.limit),
         "x-quota-relationships-used": str(quota.sessions),
-        "x-quota-relationships-limit": str(quota.max_sessions),
-        "x-quota-reset": iso_of(quota.until),
+        "x-quota-relationships-limit": str(UNLIMITED),
+        "x-quota-reset": iso_of(quota.resets_at),
     }
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Query
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from turnspan.dialects.instants import ns_of
 from turnspan.server.call import Calling
@@ -52,7 +52,11 @@ def _cursor(cursor: Annotated[str | None, Query()] = None) -> Position | None:
         raise Problem(400, "invalid_request", "this is no cursor of ours", param="cursor") from None
 
 
-Instant = Annotated[int, BeforeValidator(_instant)]
+Instant = Annotated[
+    int,
+    BeforeValidator(_instant),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
 """A time of ISO 8601, in nanoseconds since the epoch; a date is its first moment in UTC."""
 Limit = Annotated[int, Query(ge=1, le=100)]
 Cursor = Annotated[Position | None, Depends(_cursor)]

@@ -7,8 +7,8 @@ from typing import Any, Final
 from turnspan.dialects.instants import iso_of
 from turnspan.server.call import Calling, Reading
 from turnspan.server.dialect import DialectRouter
+from turnspan.server.quota import month_of
 from turnspan.server.routes.uniqos.params import Asked
-from turnspan.server.routes.uniqos.quota import month_of
 
 router: Final[DialectRouter] = DialectRouter()
 
