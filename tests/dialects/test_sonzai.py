@@ -13,14 +13,13 @@ from turnspan.dialects.sonzai import (
     agent_of,
     derived_id,
     key_of,
-    recent_of,
     request_of,
     session_of,
     turn_of,
-    turns_of,
     user_of,
     version_of,
 )
+from turnspan.dialects.sonzai_recent import recent_of, turns_of
 from turnspan.errors import WireError
 from turnspan.schema import Agent, Content, Error, Model, Tool, Turn
 from turnspan.testing.turns import START_NS, make_step, make_turn

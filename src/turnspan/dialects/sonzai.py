@@ -17,9 +17,7 @@ from urllib.parse import quote
 
 import orjson
 
-from turnspan.dialects.instants import iso_of, ns_of
 from turnspan.dialects.unknown import TRACE
-from turnspan.errors import WireError
 from turnspan.schema import JSON, Agent, Content, Message, MessagePart, Status, Step, Tool, Turn
 
 __all__ = [
@@ -30,11 +28,11 @@ __all__ = [
     "agent_of",
     "derived_id",
     "key_of",
-    "recent_of",
     "request_of",
     "session_of",
+    "speaks",
+    "text_of",
     "turn_of",
-    "turns_of",
     "user_of",
     "version_of",
 ]
@@ -62,7 +60,6 @@ ASIDE: Final = {
 }
 """What comes beside the messages, and under which key of the metadata it is kept."""
 _UNHEARD: Final = frozenset({"audio", "image"})
-_SPOKEN: Final = frozenset({"user", "assistant", "system"})
 _KEY: Final = re.compile(r"(turn_[0-9A-Za-z]{12})(\.interrupted)?")
 _BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _DEEP: Final = 100  # brackets; what is nested deeper than JSON can be written stays a text
@@ -123,7 +120,7 @@ def turn_of(
     """The turn that ``messages`` are, taken at ``at``: nobody says when it began or ended."""
     kept = tuple(_message(each) for each in messages)
     said = [index for index, each in enumerate(kept) if each.role == "assistant" and each.text]
-    asked = [each.text for each in kept if each.role == "user" and _speaks(each)]
+    asked = [each.text for each in kept if each.role == "user" and speaks(each)]
     given = next((i for i, each in enumerate(kept) if each.role == "assistant"), len(kept))
     return Turn(
         id=id,
@@ -156,65 +153,13 @@ def derived_id(*parts: object) -> str:
     return "turn_" + "".join(digits)
 
 
-# --- what was said lately -------------------------------------------------------------------
-
-
-def recent_of(turn: Turn) -> list[dict[str, str]]:
-    """What was said in ``turn``, as a context's `recent_turns` has it.
-
-    A turn that was recorded elsewhere has the history and the prompts of its models among its
-    messages: of it, only what the user said and was answered is shown.
-    """
-    if EXTRACTION in turn.metadata:
-        said = [each for each in turn.messages if each.role in _SPOKEN and _speaks(each)]
-        return [_recent(each.role, each.text, turn.started_at) for each in said]
-    shown: list[dict[str, str]] = []
-    if (asked := _text(turn.input)) is not None:
-        shown.append(_recent("user", asked, turn.started_at))
-    if (answered := _text(turn.output)) is not None:
-        shown.append(_recent("assistant", answered, turn.ended_at))
-    return shown
-
-
-def turns_of(
-    recent: Sequence[Mapping[str, Any]], *, session_id: str, agent: str, user_id: str
-) -> Iterator[Turn]:
-    """The turns of a session that ``recent_turns`` tell of, oldest first.
-
-    A turn begins where somebody speaks after the agent did; the same messages make the same id.
-
-    Raises:
-        WireError: a message has no role, or no time that can be read.
-    """
-    for index, some in enumerate(_grouped(recent)):
-        try:
-            first, last = ns_of(some[0]["timestamp"]), ns_of(some[-1]["timestamp"])
-            spoken = [{name: _said(each[name]) for name in ("role", "content")} for each in some]
-            id = derived_id(agent, user_id, session_id, first, spoken[0]["content"])
-            turn = turn_of(
-                spoken,
-                id=id,
-                session_id=session_id,
-                agent=agent,
-                user_id=user_id,
-                at=first,
-                number=index + 1,
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise WireError(
-                f"a recent message is unreadable: {type(error).__name__}: {error}",
-                fix="see whether the service speaks another version of the dialect",
-            ) from error
-        yield turn.model_copy(update={"number": None, "ended_at": max(first, last)})
-
-
 # --- pieces ---------------------------------------------------------------------------------
 
 
 def _exchange(turn: Turn) -> list[dict[str, Any]]:
     if EXTRACTION in turn.metadata:
         return [_wire(each) for each in turn.messages]
-    asked, answered = _text(turn.input), _text(turn.output)
+    asked, answered = text_of(turn.input), text_of(turn.output)
     sent: list[dict[str, Any]] = []
     if asked is not None:
         sent.append({"role": "user", "content": asked})
@@ -266,11 +211,12 @@ def _call_of(step: Step, call_id: str) -> list[dict[str, Any]]:
 def _told(step: Step) -> str | None:
     """What a tool answered, or how it failed."""
     if step.output is not None:
-        return _text(step.output)
+        return text_of(step.output)
     return (step.error.message or step.error.type) if step.error is not None else None
 
 
-def _text(content: Content | None) -> str | None:
+def text_of(content: Content | None) -> str | None:
+    """What a message says of ``content``; sounds and pictures have no place in one."""
     return None if content is None or content.type in _UNHEARD else content.content
 
 
@@ -314,11 +260,12 @@ def _output(kept: Sequence[Message], said: Sequence[int]) -> Content | None:
     """The last thing that the agent said; what it said to its tools' calls is in the messages."""
     if said:
         return Content(content=kept[said[-1]].text)
-    silent = any(each.role == "assistant" and _speaks(each) for each in kept)
+    silent = any(each.role == "assistant" and speaks(each) for each in kept)
     return Content(content="") if silent else None
 
 
-def _speaks(message: Message) -> bool:
+def speaks(message: Message) -> bool:
+    """Whether there is text in ``message``, be it an empty one."""
     return any(part.type == "text" for part in message.parts)
 
 
@@ -348,32 +295,3 @@ def _value(text: str) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         return text
-
-
-def _recent(role: str, content: str, at: int) -> dict[str, str]:
-    return {"role": role, "content": content, "timestamp": iso_of(at)}
-
-
-def _said(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"a {type(value).__name__} where a text should be")
-    return value
-
-
-def _grouped(recent: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
-    held: list[Mapping[str, Any]] = []
-    for each in recent:
-        if held and _begins(held[-1], each):
-            yield held
-            held = []
-        held.append(each)
-    if held:
-        yield held
-
-
-def _begins(before: Mapping[str, Any], each: Mapping[str, Any]) -> bool:
-    """Whether a turn begins with ``each``."""
-    answered, answers = (one.get("role") == "assistant" for one in (before, each))
-    if answers and not answered:
-        return False
-    return (answered and not answers) or before.get("timestamp") != each.get("timestamp")

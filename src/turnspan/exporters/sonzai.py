@@ -1,4 +1,4 @@
-"""Sonzai: `sonzai+https://KEY@api.sonz.ai` submits the exchange of each turn to its session.
+"""Sonzai: `sonzai+https://KEY@api.sonz.ai` submits each turn to its session.
 
 What the service has no field for is left out: docs/dialects/sonzai.md lists it.
 """

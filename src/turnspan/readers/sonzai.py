@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from turnspan.dialects.sonzai import LOST, turns_of
+from turnspan.dialects.sonzai import LOST
+from turnspan.dialects.sonzai_recent import turns_of
 from turnspan.errors import ReaderError
 from turnspan.readers.reader import Query
 from turnspan.readers.service import Service

@@ -1,4 +1,4 @@
-"""Sonzai: exchanges are submitted, processed in the background, and shown as recent messages."""
+"""Sonzai: exchanges are taken, processed in the background, and shown as messages."""
 
 from __future__ import annotations
 

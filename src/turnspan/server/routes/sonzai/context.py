@@ -6,7 +6,8 @@ from typing import Annotated, Any, Final
 
 from fastapi import Query
 
-from turnspan.dialects.sonzai import ASIDE, recent_of
+from turnspan.dialects.sonzai import ASIDE
+from turnspan.dialects.sonzai_recent import recent_of
 from turnspan.server.call import Reading
 from turnspan.server.dialect import DialectRouter
 from turnspan.server.store.port import TurnFilter, TurnStore

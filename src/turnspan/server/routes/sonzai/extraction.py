@@ -1,4 +1,4 @@
-"""What plug-ins draw from an exchange: none is installed by default, and then nothing is drawn.
+"""What plug-ins draw from an exchange. None is installed by default: nothing is drawn.
 
 An entry point of the group `turnspan.extractors` names an object (a module will do) that has one
 of these, or both:

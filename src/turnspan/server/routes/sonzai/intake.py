@@ -1,4 +1,4 @@
-"""From what was submitted to a stored turn: once, whichever process does it, however often."""
+"""From what was submitted to a stored turn: one, however often, whoever does it."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import orjson
@@ -10,21 +10,14 @@ from fastapi import Body, Query
 from starlette.responses import Response
 
 from turnspan.dialects.instants import iso_of
-from turnspan.dialects.sonzai import derived_id
 from turnspan.server.call import Calling, Writing
 from turnspan.server.dialect import DialectRouter
 from turnspan.server.jobs import MAX_ATTEMPTS
 from turnspan.server.once import answer_once
 from turnspan.server.problem import Problem, missing
 from turnspan.server.routes.sonzai.bodies import EndRequest, StartRequest, ToolDefinition
-from turnspan.server.routes.sonzai.intake import (
-    Submission,
-    aside_of,
-    drawn,
-    exchanges,
-    keep,
-    sent,
-)
+from turnspan.server.routes.sonzai.ending import Ending
+from turnspan.server.routes.sonzai.intake import keep
 from turnspan.server.store.port import Answer, ConflictError, Session, TurnStore
 
 if TYPE_CHECKING:
@@ -84,59 +77,25 @@ def end_session(
     force_sync: Annotated[bool, Query()] = False,  # noqa: FBT002  # FastAPI calls it by name
 ) -> Response:
     """End a session: at once with `wait` or `force_sync`, else in the background."""
-    processing_id = call.ids.id("end")
-    now_ns = call.clock.now_ns()
-    submissions = [
-        Submission(
-            turn_id=derived_id(processing_id, index),
-            agent=agent_id,
-            session_id=request.session_id,
-            user_id=request.user_id,
-            at=now_ns,
-            messages=some,
-            metadata=aside_of(request, processing_id),
-        )
-        for index, some in enumerate(exchanges(sent(request.messages or ())))
-    ]
-    counts = {
-        "total_messages": request.total_messages,
-        "duration_seconds": request.duration_seconds,
-    }
+    ending = Ending.of(request, call.ids.id("end"), agent_id, call.clock.now_ns())
     at_once = request.wait or force_sync
-    added = [drawn(each)[0] for each in submissions] if at_once else []
+    added = [each for each, _ in ending.drawn()] if at_once else []
 
     def now(within: TurnStore) -> Answer:
-        for submission, more in zip(submissions, added, strict=True):
-            keep(within, submission, more)
-        session = _session(within, request.session_id, agent_id, request.user_id)
-        _note(within, session, counts, ended_at=now_ns)
-        return _answer(200, {"success": True, "async": False}, request.session_id, request.user_id)
+        _end(within, ending, added)
+        body = {"success": True, "async": False}
+        return _answer(200, body, ending.session_id, ending.user_id)
 
     def later(within: TurnStore) -> Answer:
-        _session(within, request.session_id, agent_id, request.user_id)
+        _session(within, ending.session_id, agent_id, ending.user_id)
         job = within.enqueue(
             END,
-            {
-                "agent": agent_id,
-                "user_id": request.user_id,
-                "counts": counts,
-                "at": now_ns,
-                "submissions": [each.payload for each in submissions],
-            },
-            job_id=processing_id,
-            session_id=request.session_id,
-            user_id=request.user_id,
+            ending.payload,
+            job_id=ending.id,
+            session_id=ending.session_id,
+            user_id=ending.user_id,
         )
-        body = {
-            "success": True,
-            "async": True,
-            "processing_id": job.id,
-            "status_url": f"/api/v1/sessions/end/status/{job.id}",
-            "session_id": request.session_id,
-            "agent_id": agent_id,
-            "enqueued_at": iso_of(job.created_at),
-        }
-        return _answer(202, body, request.session_id, request.user_id)
+        return _answer(202, _accepted(job, agent_id), ending.session_id, ending.user_id)
 
     return answer_once(call, store, now if at_once else later)
 
@@ -166,23 +125,38 @@ def process_end(store: TurnStore, job: Job) -> Mapping[str, Any]:
     Raises:
         Exception: a plug-in failed; all is stored all the same.
     """
-    told = job.payload
-    submissions = [Submission(**each) for each in told["submissions"]]
-    found = [drawn(each) if job.attempt < MAX_ATTEMPTS else ({}, None) for each in submissions]
+    ending = Ending.read(job.payload)
+    found = ending.drawn() if job.attempt < MAX_ATTEMPTS else [({}, None)] * ending.turn_count
 
     def work(within: TurnStore) -> Answer:
         if within.job(job.id) is not None:  # else it was erased meanwhile
-            for submission, (more, _) in zip(submissions, found, strict=True):
-                keep(within, submission, more)
-            session = _session(within, str(job.session_id), told["agent"], told["user_id"])
-            _note(within, session, told["counts"], ended_at=told["at"])
-        return _answer(200, {}, str(job.session_id), job.user_id)
+            _end(within, ending, [added for added, _ in found])
+        return _answer(200, {}, ending.session_id, ending.user_id)
 
     store.once(job.id, END, work, route=END)
     for _, failure in found:
         if failure is not None:
             raise failure
-    return {"agent": told["agent"], "turns": len(submissions)}
+    return {"agent": ending.agent, "turns": ending.turn_count}
+
+
+def _end(within: TurnStore, ending: Ending, added: Sequence[Mapping[str, Any]]) -> None:
+    for submission, more in zip(ending.submissions, added, strict=True):
+        keep(within, submission, more)
+    session = _session(within, ending.session_id, ending.agent, ending.user_id)
+    _note(within, session, ending.counts, ended_at=ending.at)
+
+
+def _accepted(job: Job, agent_id: str) -> dict[str, Any]:
+    return {
+        "success": True,
+        "async": True,
+        "processing_id": job.id,
+        "status_url": f"/api/v1/sessions/end/status/{job.id}",
+        "session_id": job.session_id,
+        "agent_id": agent_id,
+        "enqueued_at": iso_of(job.created_at),
+    }
 
 
 def _session(within: TurnStore, session_id: str, agent_id: str, user_id: str) -> Session:

@@ -1,4 +1,4 @@
-"""`POST …/turn` takes an exchange, a job makes a turn of it, `GET …/status` says how far it is."""
+"""An exchange is taken, a job makes a turn of it, and its status says how far it is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from starlette.responses import Response
 
-from turnspan.dialects.sonzai import recent_of, version_of
+from turnspan.dialects.sonzai import version_of
+from turnspan.dialects.sonzai_recent import recent_of
 from turnspan.server.call import Call, Calling, Writing
 from turnspan.server.dialect import DialectRouter
 from turnspan.server.jobs import MAX_ATTEMPTS
