@@ -513,6 +513,21 @@ def test_limits_are_told_as_the_client_reads_them(serve):
     assert 1 <= int(second.headers["retry-after"]) <= 10
 
 
+def test_a_project_whose_month_is_full_submits_no_more(serve):
+    """Whatever would become a turn is told to wait; a session without messages still ends."""
+    api = serve(limits=Limits(burst=1_000, turns_per_month=1))
+    submitted(api)
+
+    full = [
+        api.post(f"{SESSION}/turn", TURN),
+        api.post(f"{AGENT}/process", TURN),
+        api.post(f"{AGENT}/sessions/end", {**END, "messages": SAID}),
+    ]
+
+    assert [problem(reply) for reply in full] == [(429, "quota_exhausted")] * 3
+    valid("end", api.post(f"{AGENT}/sessions/end", {**END, "wait": True}))
+
+
 @pytest.mark.parametrize(
     "method, path, body, field",
     [

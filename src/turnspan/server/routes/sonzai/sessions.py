@@ -15,6 +15,7 @@ from turnspan.server.dialect import DialectRouter
 from turnspan.server.jobs import MAX_ATTEMPTS
 from turnspan.server.once import answer_once
 from turnspan.server.problem import Problem, missing
+from turnspan.server.quota import check_quota
 from turnspan.server.routes.sonzai.bodies import EndRequest, StartRequest, ToolDefinition
 from turnspan.server.routes.sonzai.ending import Ending
 from turnspan.server.routes.sonzai.intake import keep
@@ -78,6 +79,8 @@ def end_session(
 ) -> Response:
     """End a session: at once with `wait` or `force_sync`, else in the background."""
     ending = Ending.of(request, call.ids.id("end"), agent_id, call.clock.now_ns())
+    if ending.turn_count:
+        check_quota(call, store)
     at_once = request.wait or force_sync
     added = [each for each, _ in ending.drawn()] if at_once else []
 

@@ -15,6 +15,7 @@ from turnspan.server.dialect import DialectRouter
 from turnspan.server.jobs import MAX_ATTEMPTS
 from turnspan.server.once import answer_once
 from turnspan.server.problem import Problem, missing
+from turnspan.server.quota import check_quota
 from turnspan.server.routes.sonzai.bodies import ProcessRequest, TurnRequest
 from turnspan.server.routes.sonzai.context import context_of
 from turnspan.server.routes.sonzai.extraction import EXTRACTED, mood_of
@@ -44,6 +45,7 @@ def submit_turn(
     call: Calling, store: Writing, agent_id: str, session_id: str, request: TurnRequest
 ) -> Response:
     """Take the latest exchange; it becomes a turn in the background."""
+    check_quota(call, store)
     extraction_id = call.ids.id("ext")
     turn_id, status = version_of(call.headers.get("idempotency-key", ""))
     submission = Submission(
@@ -90,6 +92,7 @@ def show_status(store: Writing, agent_id: str, extraction_id: str) -> dict[str, 
 @router.post("/api/v1/agents/{agent_id:segments}/process")
 def process(call: Calling, store: Writing, agent_id: str, request: ProcessRequest) -> Response:
     """Take a transcript at once: each exchange in it becomes a turn."""
+    check_quota(call, store)
     session_id = request.session_id or call.ids.id("sess")
     at = call.clock.now_ns()
     submissions = [
