@@ -70,7 +70,7 @@ lowest: $(VENV)/.workshop  ## The tests with the lowest versions that pyproject.
 	$(BIN)/nox --session lowest -- $(ARGS)
 
 clean:  ## Remove what was made; recorded turns stay
-	rm -rf .venv .venv-peers .nox dist .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-peers .nox .clients dist .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests tools docs integrations examples benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # --- environments: a stamp is as old as the last install into it ----------------------------

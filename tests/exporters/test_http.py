@@ -344,6 +344,7 @@ def test_a_fault_of_turns_refuses_the_batch_or_its_only_turn(server, exporter, s
         (formatdate(time.time() - 120, usegmt=True), 0.0, 0.0),
         (formatdate(time.time() + 7200), 3600.0, 7200.0),
     ],
+    ids=["seconds", "none", "a date", "a date that is over", "a date with a zone"],
 )
 def test_retry_after_is_read_in_both_forms(server, exporter, text, low, high):
     """Seconds, or an HTTP date; the past means now."""

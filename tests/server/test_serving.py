@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -74,8 +75,8 @@ class Served:
     def get(self, path, key=None):
         return self.ask("GET", path, key=key)
 
-    def ask(self, method, path, body=None, key=None):
-        headers = {"content-type": "application/x-ndjson"}
+    def ask(self, method, path, body=None, key=None, media_type="application/x-ndjson"):
+        headers = {"content-type": media_type}
         if key:
             headers["authorization"] = f"Bearer {key}"
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
@@ -157,6 +158,36 @@ def test_what_was_acknowledged_survives_a_kill(served):
     assert len(acknowledged) >= 600
     assert set(acknowledged) <= set(held)
     assert len(held) == len(set(held))
+
+
+def test_deferred_work_is_done_after_a_kill(served, tmp_path):
+    """SIGKILL in the middle of the work: the next process makes a turn of every exchange, once."""
+    server = served()
+    path = "/api/v1/agents/luna/sessions/s/turn"
+    told = []
+    for index in range(80):
+        messages = [{"role": "user", "content": f"number {index}"}]
+        body = json.dumps({"userId": "ada", "messages": messages})
+        status, answer = server.ask("POST", path, body, media_type="application/json")
+        assert status == 200
+        told.append(json.loads(answer)["extraction_id"])
+    server.end(signal.SIGKILL)
+    with closing(sqlite3.connect(tmp_path / "turns.db")) as store, store:
+        left = store.execute("SELECT count(*) FROM jobs WHERE state <> 'done'").fetchone()[0]
+        store.execute("UPDATE jobs SET lease_until = 0 WHERE state = 'running'")  # five minutes on
+
+    again = served()
+    until = time.monotonic() + STARTS_S
+    while len(held := again.exported()) < 80:
+        assert time.monotonic() < until, held
+        time.sleep(0.1)
+    turns = [decode_turn(line) for line in again.get("/v1/export")[1].splitlines()]
+    last = again.get(f"/api/v1/agents/luna/turns/{told[-1]}/status")[1]
+
+    assert left > 0
+    assert json.loads(last)["state"] in {"running", "done"}
+    assert [turn.input.content for turn in turns] == [f"number {index}" for index in range(80)]
+    assert sorted(turn.number for turn in turns) == list(range(1, 81))
 
 
 def test_the_rest_arrives_after_a_kill(served, start, tmp_path):

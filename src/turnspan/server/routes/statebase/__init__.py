@@ -1,4 +1,4 @@
-"""The StateBase dialect: sessions, turns, versioned state; its errors and rate-limit headers.
+"""The StateBase dialect: sessions, turns, versioned state, errors, rate-limit headers.
 
 Source: https://docs.statebase.org (API reference), statebase 0.4.1, and the OpenAPI document that
 StateBase's own TypeScript and Python repositories hold. Where these differ, answers are a superset.
@@ -19,13 +19,17 @@ for _room in (elsewhere, turns, states, sessions):  # sessions last: an id may h
 
 
 def _claims(line: RequestLine) -> bool:
-    """StateBase's paths; those that are native ones too only with the header of its client."""
-    path = line.path
-    if path in elsewhere.SHARED or (path == "/v1/sessions" and line.method != "POST"):
-        return "x-api-key" in line.headers
-    if path.startswith("/v1/sessions/"):
-        return line.method != "DELETE" or "x-api-key" in line.headers
-    return path == "/v1/sessions" or elsewhere.is_known(path)
+    """StateBase's paths; those that are native ones too only with the key of its client."""
+    path, has_header = line.path, "x-api-key" in line.headers
+    if path in elsewhere.SHARED or (path, line.method) == ("/v1/sessions", "GET"):
+        return has_header
+    if path == "/v1/sessions":
+        return has_header or "authorization" in line.headers
+    if not path.startswith("/v1/sessions/"):
+        return elsewhere.is_known(path)
+    if path.count("/") > 3 or line.method == "GET":
+        return True
+    return has_header or (line.method != "DELETE" and "authorization" in line.headers)
 
 
 dialect: Final[Dialect] = Dialect(
