@@ -9,16 +9,16 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard integrations/*/pyproject.toml))
 PLUGIN_TESTS := $(patsubst %,--group %/pyproject.toml:test,$(PLUGINS))
 PROJECTS := pyproject.toml $(wildcard integrations/*/pyproject.toml)
-BENCHMARKS := overhead streams imports growth memory values ingest reading
+BENCHMARKS := overhead streams imports growth memory values throughput ingest reading
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test nightly test-all others lint imports types docs bench coverage lowest clean
+.PHONY: help demo test nightly test-all others lint imports types docs bench bench-lag bench-flood peers coverage lowest clean
 
 help:  ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 demo: $(VENV)/.runtime  ## See an agent's conversation recorded as turns
 	@$(BIN)/turnspan demo
@@ -51,6 +51,15 @@ docs: $(VENV)/.workshop  ## Write the generated pages again
 bench: $(VENV)/.workshop  ## What recording costs, beside two hand-written OpenTelemetry spans
 	@for what in $(BENCHMARKS); do $(BIN)/python benchmarks/$$what.py $(BENCH) || exit 1; done
 
+bench-lag: $(VENV)/.workshop  ## Whom delivery keeps waiting: a loop, a caller, an idle processor
+	@$(BIN)/python benchmarks/lag.py $(BENCH)
+
+bench-flood: $(VENV)/.workshop  ## A million turns for a destination that is down, and comes back
+	@$(BIN)/python benchmarks/flood.py $(BENCH)
+
+peers: $(VENV)/.workshop  ## Which rules for decorators our peers keep; installs them into .venv-peers
+	@$(BIN)/python benchmarks/rules_of_peers.py --make
+
 coverage: $(VENV)/.workshop  ## Which lines and branches the tests reach
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -q
@@ -61,7 +70,7 @@ lowest: $(VENV)/.workshop  ## The tests with the lowest versions that pyproject.
 	$(BIN)/nox --session lowest -- $(ARGS)
 
 clean:  ## Remove what was made; recorded turns stay
-	rm -rf .venv .nox dist .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-peers .nox dist .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests tools docs integrations examples benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # --- environments: a stamp is as old as the last install into it ----------------------------

@@ -19,14 +19,22 @@ class Table:
         figures: Sequence[float],
         target: float | None = None,
         *,
+        at_least: float | None = None,
         ours: float | None = None,
         beside: float | None = None,
     ) -> None:
-        """Judge the median of ``figures``: at most ``target`` is a pass; without it, no verdict."""
+        """Judge the median of ``figures``: at most ``target``, or ``at_least`` so much, is a pass.
+
+        Without either there is no verdict.
+        """
         figure = median(figures)
         spread = f"{_shown(min(figures))}-{_shown(max(figures))}"
         shown = [_shown(number) for number in (ours, beside, figure)]
-        judged = ("", "") if target is None else (f"<= {target:g}", _verdict(figure, target))
+        judged = ("", "")
+        if target is not None:
+            judged = (f"<= {target:g}", _verdict(figure <= target))
+        elif at_least is not None:
+            judged = (f">= {at_least:g}", _verdict(figure >= at_least))
         print(FORM.format(what, *shown, spread, *judged).rstrip(), flush=True)
 
 
@@ -36,5 +44,5 @@ def _shown(number: float | None) -> str:
     return f"{number:.2f}" if abs(number) < 10 else f"{number:.1f}"
 
 
-def _verdict(figure: float, target: float) -> str:
-    return "pass" if figure <= target else "MISS"
+def _verdict(is_met: bool) -> str:  # noqa: FBT001  # it is what is said
+    return "pass" if is_met else "MISS"

@@ -9,6 +9,7 @@ the two last must have seen the same, and the first something else.
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -386,6 +387,14 @@ def how_long_the_exit_waits(stage):
     started_s = time.monotonic()
     runtime.leave()
     return time.monotonic() - started_s > 1.0
+
+
+@effect("on_sigterm", True)
+def who_answers_the_signal(stage):
+    """A handler of ours, while a runtime is there that was asked for it."""
+    stage.configure()
+    handler = signal.getsignal(signal.SIGTERM)
+    return handler is not signal.SIG_DFL
 
 
 @pytest.fixture

@@ -23,8 +23,9 @@ from turnspan.capture.streams import end_open_streams
 from turnspan.capture.values import Limits
 from turnspan.clock import SystemClock
 from turnspan.delivery.dead import DeadLetters
-from turnspan.delivery.delivery import Delivery
+from turnspan.delivery.delivery import Delivery, Wait, at_once
 from turnspan.delivery.health import FlushReport, Health
+from turnspan.delivery.sigterm import SigtermHook
 from turnspan.exporters.observed import ObservedLog
 from turnspan.exporters.registry import build_all
 from turnspan.journal import Directory, Journal, RingLog
@@ -32,7 +33,8 @@ from turnspan.notices import hide_with, say
 from turnspan.ports import Clock, Exporter, Ids, Observer, SpanSource, takes_feedback
 from turnspan.schema import RandomIds
 from turnspan.settings import Settings
-from turnspan.telemetry import detect_resource, span_source
+from turnspan.telemetry import SelfMetrics, detect_resource, span_source
+from turnspan.telemetry.baggage import reader_of
 
 if TYPE_CHECKING:
     from turnspan.ports import Backlog
@@ -95,12 +97,12 @@ class Runtime:
         self.journal: Journal | None = _journal(settings, self._resource, names, self._clock)
         self._ring = None if self.journal else ring or RingLog(settings.ring_bytes, exporters=names)
         self._build()
-        if self.journal is not None and self._carriers and self.journal.adopt():
-            self._start()
+        if self.journal is not None and self._carriers:
+            self.journal.adopt_aside(self._deliver)
 
     def flush(self, timeout_s: float = 5.0) -> FlushReport:
         """Deliver what was recorded by now, within ``timeout_s``; what became of it."""
-        report = self.delivery.flush(timeout_s)
+        report = self.delivery.flush(timeout_s, first=self._adopted)
         if self.journal is not None:
             self.journal.sync(timeout_s)
         return report
@@ -114,7 +116,7 @@ class Runtime:
         Raises:
             TypeError: ``timeout_s`` is no number; nothing was closed.
         """
-        report = self.delivery.close(_seconds(timeout_s))
+        report = self.delivery.close(_seconds(timeout_s), first=self._adopted)
         _close_all(self.exporters)
         if self.recorder.is_busy:
             self._rest()
@@ -131,7 +133,7 @@ class Runtime:
         delivers.
         """
         end_open_streams()
-        self.delivery.close(self.settings.exit_s)
+        self.delivery.close(self.settings.exit_s, first=self._adopted)
         _close_all(self._carriers)
         self._rest()
 
@@ -152,7 +154,13 @@ class Runtime:
             dropped=dropped,
             sampled_out=self.recorder.sampled_out,
             feedback=self.recorder.noted,
+            parked=counts.parked if counts else None,
         )
+
+    @property
+    def _adopted(self) -> Wait:
+        """Waits until what dead processes left is there to be delivered."""
+        return self.journal.wait_adopted if self.journal else at_once
 
     def _rest(self) -> None:
         if self.journal is not None:
@@ -179,6 +187,7 @@ class Runtime:
             clock=self._clock,
             dead=DeadLetters(self.journal.directory.path) if self.journal else None,
             durable=self.journal is not None,
+            on_delivered=_metrics.delivered,
         )
         self.recorder: Recorder = recorder_of(
             ObservedLog(log, self._observers) if self._observers else log,
@@ -193,10 +202,13 @@ class Runtime:
                 orphans=self.settings.orphans == "turn",
                 sample=self.settings.sample,
                 keep_errors=self.settings.keep_errors,
-                baggage=_baggage(self.settings.baggage_keys),
+                baggage=reader_of(self.settings.baggage_keys),
                 on_first=self._start,
             ),
         )
+
+    def _deliver(self) -> None:
+        self.delivery.start()  # a forked child has one of its own
 
     def _start(self) -> None:
         # In a context of their own: some have threads inherit that of whoever starts them, which
@@ -204,7 +216,7 @@ class Runtime:
         Context().run(self._start_threads)
 
     def _start_threads(self) -> None:
-        self.delivery.start()
+        self._deliver()
         if self.journal is not None:
             self.journal.start()
 
@@ -277,10 +289,10 @@ def flush(timeout_s: float = 5.0) -> FlushReport:
 
 
 async def aflush(timeout_s: float = 5.0) -> FlushReport:
-    """`flush` without blocking the event loop."""
-    from asyncio import to_thread
+    """`flush` without blocking the event loop; cancelled, it goes on without anybody waiting."""
+    from turnspan.aside import run_aside  # here: brings asyncio
 
-    return await to_thread(flush, timeout_s)
+    return await run_aside(lambda: flush(timeout_s))
 
 
 def close(timeout_s: float = 5.0) -> FlushReport:
@@ -294,7 +306,11 @@ def close(timeout_s: float = 5.0) -> FlushReport:
     with _lock:
         runtime, _current = _current, None
         active.use(None)
+        _sigterm.remove()
     return runtime.close(timeout_s) if runtime else FlushReport()
+
+
+_sigterm: Final = SigtermHook(flush)
 
 
 def health() -> Health:
@@ -314,13 +330,27 @@ def _from_environment(
 _make: Maker = _from_environment
 
 
+def _journal_bytes() -> int | None:
+    journal = _current.journal if _current else None
+    return journal.directory.size_bytes() if journal else None
+
+
+_metrics: Final = SelfMetrics(lambda: _current.health() if _current else None, _journal_bytes)
+
+
 def _install(runtime: Runtime) -> Runtime:
     global _current, _problem  # there is one runtime a process
     with _lock:
         before, _current, _problem = _current, runtime, None
         active.use(None if runtime.settings.disabled else runtime.recorder)
+        if runtime.settings.on_sigterm:
+            _sigterm.install(runtime.settings.exit_s)
+        else:
+            _sigterm.remove()
     redaction = runtime.recorder.redaction
     hide_with(None if redaction is None else redaction.told)
+    if not runtime.settings.disabled:
+        _metrics.make(os.environ)
     if before is not None:
         before.close(before.settings.exit_s)
     return runtime
@@ -367,18 +397,6 @@ def _journal(
             exc.strerror or exc,
         )
         return None
-
-
-def _baggage(keys: Sequence[str]) -> Callable[[], Mapping[str, str]] | None:
-    if not keys:
-        return None
-    from opentelemetry import baggage
-
-    def read() -> Mapping[str, str]:
-        there = baggage.get_all()
-        return {key: str(there[key]) for key in keys if key in there}
-
-    return read
 
 
 def _close_at_exit() -> None:

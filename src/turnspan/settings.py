@@ -172,6 +172,12 @@ class Settings:
     exit_s: float = _option(
         2.0, "Longest the exit of the process waits for delivery.", env="TURNSPAN_EXIT_S", unit="s"
     )
+    on_sigterm: bool = _option(
+        False,
+        "On SIGTERM deliver what is recorded, for `exit_s` at most; then the signal takes its "
+        "usual course.",
+        env="TURNSPAN_ON_SIGTERM",
+    )
 
     @classmethod
     def read(cls, environ: Mapping[str, str], given: Mapping[str, Any]) -> Settings:

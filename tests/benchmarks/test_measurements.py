@@ -53,6 +53,55 @@ def test_memory_is_measured_with_every_turn_waiting(program, capfd):
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize("scheme", [None, "", "otlp+"])
+def test_throughput_is_measured_with_every_turn_acknowledged(program, capfd, scheme):
+    """Of either side; fewer that arrived would have been an error."""
+    assert program("throughput").rate_in_child(scheme, 1500) > 100
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("scheme", ["", "otlp+"])
+def test_a_loop_is_watched_while_a_backlog_drains(program, capfd, scheme):
+    """It wakes later than asked, with and without; a drained backlog would have been an error."""
+    lag = program("lag")
+
+    found = program("child").measured(lag.drain, scheme=scheme, watched_s=0.3, turns=40_000)
+
+    assert sorted(found) == ["p50", "p99"]
+    assert all(each > 0 for pair in found.values() for each in pair)
+    assert found["p50"][0] <= found["p99"][0]
+    assert capfd.readouterr().err == ""
+
+
+def test_a_burst_is_measured_until_every_turn_has_arrived(program, capfd):
+    """Hardly one call in a hundred is longer than the p99, half of them than the p50."""
+    p99_us, p50_us = program("lag").burst_in_child("", 500)
+
+    assert 1 < p50_us <= p99_us
+    assert capfd.readouterr().err == ""
+
+
+def test_an_idle_process_is_measured_after_its_work(program, capfd):
+    """Its threads sleep: less goes by than a hundredth of the time."""
+    assert 0 <= program("lag").idle_in_child(0.5) < 10
+    assert capfd.readouterr().err == ""
+
+
+def test_a_flood_is_counted_to_the_turn(program, capfd):
+    """What arrives when the destination is back, and what was dropped, is all there was."""
+    flood = program("flood")
+    if not flood.SMAPS.exists():
+        pytest.skip("this system does not tell private memory")
+
+    found = program("child").measured(flood.flood, scheme="", turns=30_000, budget_bytes=16 * 2**20)
+
+    assert found["missing"] == 0
+    assert found["dropped"] > 0
+    assert found["arrived"] + found["dropped"] == 30_000 + flood.WARM_TURNS
+    assert found["directory_bytes"] <= 16 * 2**20
+    assert capfd.readouterr().err == ""
+
+
 def test_imports_are_measured_in_processes_that_imported_nothing(program, capfd):
     """Import and first call each take a time that an import takes, not none."""
     imports = program("imports")

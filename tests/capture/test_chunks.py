@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 import turnspan
 from turnspan.capture.chunks import Chunks
+from turnspan.capture.policy import Policy
 from turnspan.capture.values import Limits
 
 
@@ -149,11 +150,11 @@ def test_a_stream_of_millions_of_chunks_stays_small():
 
 
 def test_content_off_keeps_the_counts_and_nothing_that_was_said(record):
-    """How many chunks, and when the first came."""
-    from turnspan.capture.policy import Policy
-
+    """How many chunks, and when the first came; of all of it the shape, or not even that."""
+    shape = recorded(record(policy=Policy(content=False)), ["secret", "!"])
     turn = recorded(record(policy=Policy(content="none")), ["secret"])
 
+    assert shape.output.content == '{"type":"string","size":7}'
     assert turn.output is None
     assert (turn.chunks, turn.first_chunk_at is not None) == (1, True)
 

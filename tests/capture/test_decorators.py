@@ -318,7 +318,7 @@ def test_a_coroutine_that_is_never_finished_ends_as_abandoned(tape, elsewhere):
 @pytest.mark.parametrize(
     "target",
     [Desk, 42, "text", property(), functools.singledispatchmethod(len), (n for n in ())],
-    ids=repr,
+    ids=lambda target: type(target).__name__,
 )
 def test_what_cannot_be_recorded_is_refused_at_the_door(decorate, target):
     """One error, where it is decorated, that says what to do instead."""

@@ -113,6 +113,27 @@ def test_our_own_failures_near_the_end_of_the_stack_stay_ours(tape):
     assert current_draft.get() is None
 
 
+def test_a_stream_that_is_called_near_the_end_of_the_stack_is_whole(tape):
+    """Recorded or not, whoever reads it gets all of it."""
+
+    @turnspan.agent
+    def tell(question):
+        yield "a"
+        yield "b"
+
+    found = []
+    for limit in range(90):
+        try:
+            found.append(at_depth(sys.getrecursionlimit() - limit, lambda: tell("x")))
+        except RecursionError:
+            continue
+
+    assert [list(stream) for stream in found] == [["a", "b"]] * len(found)
+    assert 0 < tape.recorder.failures < len(found)
+    assert len(tape.turns) == len(found) - tape.recorder.failures
+    assert current_draft.get() is None
+
+
 def at_depth(depth, do):
     """Call ``do`` with ``depth`` frames on the stack, as far as they fit."""
 

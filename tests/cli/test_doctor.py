@@ -1,6 +1,8 @@
 """`doctor`: what is set, what works, what does not, and the fix."""
 
+import json
 import os
+import re
 import socket
 
 import pytest
@@ -168,10 +170,12 @@ def test_who_is_owed_what_and_nobody_serves_is_told(call, record, turns_api):
     [name] = directory.owners().popitem()[1]
     size_bytes = (directory.journal / name).stat().st_size
     said = call("doctor", "--json").json
+    shown = call("doctor").out
+    owed = {"size_bytes": size_bytes, "segments": 1, "is_served": False}
+    oldest_at = make_turn(1).ended_at
 
-    assert said["owed"] == [
-        {"exporter": turns_api.url, "size_bytes": size_bytes, "segments": 1, "is_served": False}
-    ]
+    assert said["owed"] == [{"exporter": turns_api.url, "oldest_at": oldest_at, **owed}]
+    assert re.search(r"is owed \d+ B in 1 segment, the oldest turn for \d+ d, and no", shown)
     assert [each["state"] for each in said["owners"]] == ["dead"]
     assert [each["fix"] for each in said["findings"] if each["check"] == "delivery"] == [
         f"`turnspan drain --to {turns_api.url}`, or `turnspan drain --forget {turns_api.url}`"
@@ -199,6 +203,40 @@ def test_a_running_process_is_seen(call, program, record, start, turns_api):
 
     assert [each["state"] for each in said["owners"]] == ["live"]
     assert [each["is_served"] for each in said["owed"]] == [True]
+
+
+def test_what_a_running_process_drops_is_seen_from_outside(call, start, turns_api):
+    """The reasons and their counts, a second later; `health()` says the same inside."""
+    turns_api.be("down")
+    process = start(
+        """
+        import json, logging, sys, time
+        import turnspan
+
+        logging.disable()
+        turnspan.configure(exporters=[sys.argv[1]], directory_bytes=300_000, ring_bytes=100_000)
+        ask = turnspan.agent(lambda question: question)
+        for number in range(100):
+            for _ in range(20):
+                ask("why? " * 100)
+            time.sleep(0.005)
+        time.sleep(2.5)
+        health = turnspan.health()
+        print(json.dumps([dict(health.dropped), health.parked]), flush=True)
+        time.sleep(60)
+        """,
+        turns_api.url,
+    )
+    dropped, parked = json.loads(process.stdout.readline())
+    said = call("doctor", "--json").json
+    process.kill()
+    [finding] = [each for each in said["findings"] if each["check"] == "dropped"]
+
+    assert dropped.keys() == {"ring_full"}
+    assert parked == "directory budget"
+    assert said["dropped"] == dropped
+    assert finding["state"] == "warning"
+    assert finding["said"].endswith(f": {dropped['ring_full']} ring_full")
 
 
 def test_corrupt_lines_and_dead_letters_are_counted(found, record, bury):

@@ -3,12 +3,18 @@
 import threading
 import time
 
-from turnspan.delivery.batch import SLICE_TURNS, Batch, Courtesy
+from turnspan.delivery.batch import LONGEST_S, SLICE_S, Batch, Courtesy
 from turnspan.ports import JournalledTurn
 
 
 def turns(line, count):
     return [JournalledTurn(line(number)) for number in range(count)]
+
+
+def work(length_s):
+    until_s = time.monotonic() + length_s
+    while time.monotonic() < until_s:
+        pass
 
 
 def test_a_batch_is_the_sequence_it_was_made_of(line):
@@ -36,7 +42,7 @@ def test_a_recording_caller_goes_first_until_it_rests(line):
     grown = iter([0, 1, 2, 3, *[3] * 1000])
     courtesy = Courtesy(lambda: next(grown))
 
-    list(Batch(turns(line, SLICE_TURNS), courtesy))
+    list(Batch(turns(line, 1), courtesy))
 
     assert next(grown) == 3
     assert 0.0015 < courtesy.stood_back_s < 0.05
@@ -46,15 +52,26 @@ def test_a_busy_caller_does_not_starve_delivery(line):
     """Standing back ends at the age limit, although the caller never rests."""
     count = iter(range(1_000_000))
     courtesy = Courtesy(lambda: next(count), patience_s=0.02)
-    batch = Batch(turns(line, 512), courtesy)
 
-    began_s = time.monotonic()
-    assert len(list(batch)) == 512
+    for turn in Batch(turns(line, 400), courtesy):
+        assert turn
+        work(SLICE_S)
 
-    assert 0.02 <= courtesy.stood_back_s < 0.04
-    assert time.monotonic() - began_s < 0.2
+    assert LONGEST_S <= courtesy.stood_back_s < LONGEST_S + 0.05
     courtesy.begin()
     assert courtesy.stood_back_s == 0.0
+
+
+def test_a_busy_caller_is_stood_back_for_at_each_slice(line):
+    """After the patience of the beginning, each slice of work waits two milliseconds more."""
+    count = iter(range(1_000_000))
+    courtesy = Courtesy(lambda: next(count), patience_s=0.02)
+
+    for turn in Batch(turns(line, 10), courtesy):
+        assert turn
+        work(SLICE_S)
+
+    assert 0.02 + 9 * 0.002 <= courtesy.stood_back_s < 0.1
 
 
 def test_in_a_hurry_it_takes_a_breath_only(line):

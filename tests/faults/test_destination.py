@@ -75,7 +75,7 @@ def test_a_large_turn_costs_its_neighbours_nothing(both, produce, doctor, tmp_pa
     assert both.whole == [[number for number in range(101) if number != 50]] * 2
     assert [text.count("\n") for text in dead] == [1, 1]
     assert all(done.recorded[50] in text and "413" in text for text in dead)
-    assert doctor()["dead letters"] == ["2 turns refused by a destination"]
+    assert doctor()["dead letters"] == ["2 dead letters, refused by a destination"]
 
 
 def test_a_large_turn_that_may_travel_alone_does(both, produce):

@@ -77,7 +77,7 @@ def test_owners_and_what_is_owed_are_told(make, directory, child):
     ]
     dead_size = min(o.size_bytes for o in history.owners() if o.state == "dead")
     assert history.owed() == [
-        Owed("file:/gone", dead_size, 1, is_served=False),
+        Owed("file:/gone", dead_size, 1, is_served=False, oldest_at=2),
         Owed(EXPORTER, 0, 0, is_served=True),
     ]
 

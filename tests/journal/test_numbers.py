@@ -85,6 +85,43 @@ def test_adoption_writes_the_numbers_a_dead_owner_left_out(child, make, director
     assert journal.log.next_number("s") == 2
 
 
+def test_a_start_on_many_known_sessions_looks_into_no_run(directory, monkeypatch):
+    """Each is in several files by then; the highest number wins, when the session comes back."""
+    directory.prepare()
+    for _ in range(3):
+        numbers = Numbers(directory, max_sessions=16)
+        for n in range(100):
+            numbers.next(f"s{n}")
+        numbers.write("h-b-1-1-aa", None)
+    looked = []
+    found = numbers_module._found
+    monkeypatch.setattr(
+        numbers_module, "_found", lambda run, key: looked.append(key) or found(run, key)
+    )
+    last = Numbers(directory, max_sessions=16)
+    last.load()
+
+    assert looked == []
+    assert [last.next(f"s{n}") for n in range(100)] == [4] * 100
+
+
+def test_a_past_is_read_before_the_first_session_is_seen(make, directory):
+    """Upkeep does it as it begins: a session of half a million need not wait for the others."""
+    first = make()
+    for _ in range(3):
+        first.log.append(turn_line(first.log.next_number("s"), session="s"))
+    first.close()
+    second = make()
+    second.backlog(EXPORTER)
+    second.adopt_aside(lambda: None)
+    second.wait_adopted(5.0)
+    second.close()  # waits for what upkeep is doing
+    for path in (*directory.numbers.iterdir(), *directory.journal.glob("*.ndjson")):
+        path.unlink()
+
+    assert second.log.next_number("s") == 4
+
+
 def test_memory_is_bounded_and_what_was_pushed_out_is_found_again(directory):
     """More sessions than fit: each goes on from its own count."""
     directory.prepare()

@@ -1,6 +1,12 @@
 """Delivered data goes, undelivered stays."""
 
+import tracemalloc
+from collections import Counter
+
+import orjson
 from journal_records import EXPORTER, deliver, number_of, turn_line
+
+from turnspan.journal.ring import Ring
 
 DAY_NS = 86_400 * 10**9
 
@@ -49,6 +55,51 @@ def test_undelivered_turns_are_never_deleted(make, directory):
     journal.log.append(turn_line(61))
     assert [number_of(t.raw) for t in backlog.read(max_turns=9, max_bytes=2**20)] == [61]
     assert journal.counts().in_memory == 0
+
+
+def test_a_flood_stays_within_the_budget(make, directory):
+    """Not at the next sweep but at the very record the log goes on in memory, and counts."""
+    journal = make(segment_bytes=2**20, directory_bytes=2**20, ring_bytes=2**18)
+    journal.log.append(turn_line(0))
+    journal.maintain()
+    sizes = []
+    for n in range(1, 3000):
+        journal.log.append(turn_line(n, size=1000))
+        sizes.append(directory.size_bytes() if n % 100 == 0 else 0)
+    counts = journal.counts()
+    arrived = deliver(journal)
+
+    assert 2**19 < max(sizes) <= 2**20
+    assert counts.parked == "directory budget"
+    assert counts.in_memory * 1000 <= 2**18
+    assert len(arrived) == counts.journalled + counts.in_memory
+    assert len(arrived) + counts.dropped["ring_full"] == 3000
+
+
+def test_a_full_directory_of_delivered_turns_never_stops_recording(make, directory):
+    """Room is made before it is needed: at each rotation, for the next."""
+    journal = make(segment_bytes=20_000, directory_bytes=100_000)
+    for n in range(500):
+        journal.log.append(turn_line(n, size=1000))
+        if n % 20 == 19:
+            deliver(journal)
+            journal.maintain()
+            assert journal.counts().parked is None
+
+    assert directory.size_bytes() <= 100_000
+
+
+def test_a_ring_takes_no_more_memory_than_its_bound():
+    """What the encoder reserved beyond a line is not kept with it."""
+    ring = Ring(2**20, owed=True, dropped=Counter())
+    text = "x" * 1100  # its line is a little longer than the encoder's first reserve
+    tracemalloc.start()
+    for n in range(3000):
+        ring.keep(orjson.dumps({"record": "turn", "id": str(n), "text": text}))
+    kept_bytes = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+
+    assert kept_bytes < 1.2 * 2**20
 
 
 def test_a_segment_half_delivered_stays(make, directory):

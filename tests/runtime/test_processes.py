@@ -169,3 +169,39 @@ def test_a_child_forked_without_a_directory_records_while_its_parent_goes_on(run
     agents = [json.loads(line)["agent"]["name"] for line in turns_api.state.stored.values()]
 
     assert agents.count("child") == 500
+
+
+def test_a_forked_child_adopts_for_itself(run, turns_api):
+    """What it takes over goes through its own threads: the parent's are not woken in it."""
+    program = """
+    import os, subprocess, sys, time, warnings
+    import turnspan
+
+    warnings.simplefilter("ignore", DeprecationWarning)
+
+    @turnspan.agent
+    def ask(question):
+        return question
+
+    turnspan.configure(exporters=[sys.argv[1]], directory="journal", batch_delay_s=60.0)
+    if sys.argv[2:]:
+        ask("left behind")
+        os._exit(0)
+    subprocess.run([sys.executable, __file__, sys.argv[1], "die"], check=True)
+    turnspan.configure(exporters=[sys.argv[1]], directory="journal", batch_delay_s=60.0)
+    turnspan.flush()
+    pid = os.fork()
+    if pid == 0:
+        subprocess.run([sys.executable, __file__, sys.argv[1], "die"], check=True)
+        for number in range(200):
+            ask(f"child {number}")
+        time.sleep(0.5)
+        os._exit(0 if turnspan.flush(5.0) else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    """
+    done = run(program, turns_api.url)
+    inputs = [turn["input"]["content"] for turn in map(json.loads, turns_api.state.stored.values())]
+
+    assert done.stderr == ""
+    assert sorted(inputs) == sorted([*(f"child {n}" for n in range(200)), *["left behind"] * 2])
+    assert turns_api.state.duplicates == 0

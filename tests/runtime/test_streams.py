@@ -242,3 +242,32 @@ def test_a_stream_ends_quickly_at_exit_though_a_thread_is_reading_it(run, tmp_pa
     assert time.monotonic() - float(done.stdout) < 2.5
     assert turn["status"] == "abandoned"
     assert turn["chunks"] == len(turn["output"]["content"]) > 1
+
+
+def test_a_stream_that_was_called_before_a_fork_is_a_turn_of_the_child(run, tmp_path):
+    """It began there; the turn it was called in is the parent's."""
+    done = run(
+        HEAD
+        + """
+    import warnings
+
+    warnings.simplefilter("ignore", DeprecationWarning)
+
+    @turnspan.agent
+    def outer(question):
+        made = tell("called before")
+        pid = os.fork()
+        if pid == 0:
+            print(list(made), flush=True)
+            turnspan.close()
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        return question
+
+    outer("q")
+    """
+    )
+    found = sorted(told(turn)[:3] for turn in turns_of(tmp_path / "journal"))
+
+    assert done.stdout == "['called ', 'before ']\n"
+    assert found == [("outer", "ok", "q"), ("tell", "ok", "called before ")]

@@ -40,6 +40,7 @@ class Stream:
     __slots__ = (
         "__weakref__",
         "_activation",
+        "_among",
         "_call",
         "_chunks",
         "_draft",
@@ -57,6 +58,7 @@ class Stream:
 
     def __init__(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._call = call
+        self._among = _open  # those of this process
         self._given: tuple[tuple[Any, ...], dict[str, Any], Context] | None = (
             args,
             kwargs,
@@ -72,7 +74,8 @@ class Stream:
 
     def __del__(self) -> None:
         # A relay may go without a word: its event loop is closed, so nobody closes it.
-        if self._draft is not None and not self._draft.ended:
+        draft = getattr(self, "_draft", None)  # there was no room on the stack to make it
+        if draft is not None and not draft.ended:
             self.abandon()
 
     @property
@@ -174,6 +177,7 @@ class Stream:
         self._draft = self._inner = draft
         if isinstance(draft, StepDraft):
             draft.stream = ref(self)
+        self._among = _open
         _open.add(self)
 
     def _put_beginning(
@@ -187,7 +191,8 @@ class Stream:
     def _opened(self, recorder: Recorder, where: Context) -> Draft | None:
         """The turn or step of it; None where it is neither."""
         call = self._call
-        for parent in (where.get(current_draft), current_draft.get()):
+        there = where.get(current_draft) if self._among is _open else None  # else the parent's
+        for parent in (there, current_draft.get()):
             if parent is not None and not parent.turn.ended:
                 if parent.turn.left_out:
                     return None
@@ -223,9 +228,10 @@ class Stream:
         draft = self._draft
         if draft is None or draft.ended:
             return
-        _open.discard(self)
+        self._among.discard(self)
         try:
-            self._try_output(draft, value)
+            if not draft.turn.ended:
+                self._try_output(draft, value)
         finally:
             self._end(draft, status, error)
 

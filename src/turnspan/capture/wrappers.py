@@ -105,8 +105,13 @@ def _async(fn: AnyCallable, call: Call) -> AnyCallable:
 def _stream(fn: AnyCallable, call: Call) -> AnyCallable:
     def recorded(*args: Any, **kwargs: Any) -> Any:
         source = fn(*args, **kwargs)  # at once, so that wrong arguments are told here as ever
-        if (active.recorder or active.awaken()) is None:
+        recorder = active.recorder or active.awaken()
+        if recorder is None:
             return source
-        return Stream(call, args, kwargs).relayed(source)
+        try:
+            return Stream(call, args, kwargs).relayed(source)
+        except RecursionError:  # there is no room on the stack, nor for saying so
+            recorder.failures += 1
+            return source
 
     return alike(recorded, fn)

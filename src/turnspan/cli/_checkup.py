@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from turnspan.cli._arguments import STORE
 from turnspan.cli._disk import appendable, room, to_be_made, writable
 from turnspan.cli._finding import BROKEN, OK, WARNING, Finding
-from turnspan.cli._output import counted, shown_size
+from turnspan.cli._output import counted, shown_length, shown_size, shown_time
 from turnspan.errors import TurnspanError
 
 if TYPE_CHECKING:
@@ -219,6 +220,8 @@ class Checkup:
     def _owed(self, history: History) -> Iterator[Finding]:
         for each in history.owed():
             left = f"{shown_size(each.size_bytes)} in {counted(each.segments, 'segment')}"
+            if each.oldest_at is not None:
+                left += f", the oldest turn for {shown_length(time.time_ns() - each.oldest_at)}"
             if each.size_bytes and not each.is_served:
                 yield Finding(
                     "delivery",
@@ -280,7 +283,6 @@ def _reached(exporter: Exporter) -> Finding:
 
 
 def _dropped(directory: Directory) -> Iterator[Finding]:
-    from turnspan.cli._output import shown_time
     from turnspan.journal import Losses
 
     lost = Losses(directory).read()

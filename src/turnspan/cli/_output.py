@@ -21,6 +21,7 @@ __all__ = [
     "print_json",
     "show",
     "show_line",
+    "shown_length",
     "shown_size",
     "shown_time",
     "terminal",
@@ -98,6 +99,15 @@ def shown_time(at_ns: int) -> str:
         return ""
     moment = datetime.fromtimestamp(at_ns / 1e9, tz=UTC).astimezone()
     return moment.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def shown_length(length_ns: int) -> str:
+    """A length of time as a person reads it: `12 s`, `5 min`, `3 h`, `2 d`."""
+    length_s = max(length_ns, 0) / 1e9
+    for unit, unit_s, until_s in (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172_800)):
+        if length_s < until_s:
+            return f"{length_s / unit_s:.0f} {unit}"
+    return f"{length_s / 86_400:.0f} d"
 
 
 def shown_size(size_bytes: int) -> str:

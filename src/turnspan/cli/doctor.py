@@ -7,8 +7,9 @@ where that runs. It connects to the exporters and hangs up; it sends nothing. Th
 With --json: one object, {"turnspan", "directory", "settings": [{"name", "env", "value",
 "source"}], "opentelemetry": {NAME: VALUE}, "findings": [{"check", "state", "said", "fix"}],
 "owners": [{"name", "state", "service", "started_at", "segments", "size_bytes"}], "owed":
-[{"exporter", "size_bytes", "segments", "is_served"}]}; state is ok, warning or broken, source
-argument, environment or default.
+[{"exporter", "size_bytes", "segments", "is_served", "oldest_at"}], "dropped": {REASON:
+turns}}; state is ok, warning or broken, source argument, environment or default; times are
+nanoseconds since the epoch.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _fields(checkup: Checkup, findings: list[Finding]) -> dict[str, Any]:
     from turnspan import __version__
-    from turnspan.journal import History
+    from turnspan.journal import History, Losses
 
     history = History(checkup.directory) if checkup.directory else None
     return {
@@ -76,6 +77,7 @@ def _fields(checkup: Checkup, findings: list[Finding]) -> dict[str, Any]:
         "findings": [asdict(each) for each in findings],
         "owners": [asdict(each) for each in history.owners()] if history else [],
         "owed": [asdict(each) for each in history.owed()] if history else [],
+        "dropped": Losses(history.directory).read().counts if history else {},
     }
 
 

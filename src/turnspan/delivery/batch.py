@@ -6,23 +6,26 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, overload
 
+from turnspan.pace import Pace, breathe
 from turnspan.ports import Journalled
 
 __all__ = ["Batch", "Courtesy"]
 
-SLICE_TURNS: Final = 16
+SLICE_S: Final = 0.00006  # what a recording caller may have to wait for: four of its calls
 NAP_S: Final = 0.0007
-BREATH_S: Final = 0.00005
 PATIENCE_S: Final = 0.05
+SLICE_PATIENCE_S: Final = 0.002
+LONGEST_S: Final = 0.35
 
 
 class Courtesy:
-    """Stands back while the caller records, for ``patience_s`` of each batch at most.
+    """Stands back while the caller records, for a bounded part of each batch.
 
     A write of the caller gives up the interpreter lock, and a thread busy encoding would keep
-    it for a switch interval. So between slices we sleep: until the journal has stopped
-    growing, and once patience is used up only for a breath, enough for a waiting thread to
-    take the lock.
+    it for a switch interval. So between slices we sleep until the journal has stopped growing:
+    for ``patience_s`` at the beginning of a batch, then for two milliseconds a slice, so that
+    not one call in a hundred meets us. Where somebody waits for us, or the batch has taken
+    too long, we only breathe between slices.
     """
 
     def __init__(
@@ -45,10 +48,12 @@ class Courtesy:
 
     def stand_back(self) -> None:
         """Let the caller go first, if it is recording."""
+        patience_s = SLICE_PATIENCE_S if self.stood_back_s else self._patience_s
+        until_s = min(self.stood_back_s + patience_s, LONGEST_S)
         while (now := self._appended()) != self._seen:
             self._seen = now
-            if self._hurried() or self.stood_back_s >= self._patience_s:
-                time.sleep(BREATH_S)
+            if self._hurried() or self.stood_back_s >= until_s:
+                breathe()
                 return
             began_s = time.monotonic()
             time.sleep(NAP_S)
@@ -65,9 +70,13 @@ class Batch(Sequence[Journalled]):
         self._courtesy = courtesy
 
     def __iter__(self) -> Iterator[Journalled]:
-        for start in range(0, len(self._turns), SLICE_TURNS):
-            self._courtesy.stand_back()
-            yield from self._turns[start : start + SLICE_TURNS]
+        pace, due_s = Pace(), 0.0
+        for turn in self._turns:
+            if time.monotonic() >= due_s:
+                self._courtesy.stand_back()
+                pace.step()
+                due_s = time.monotonic() + SLICE_S
+            yield turn
 
     def __len__(self) -> int:
         return len(self._turns)

@@ -61,9 +61,11 @@ class Health:
     refused: int = 0
     unsent: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
-    """By reason."""
+    """By reason: docs/metrics.md lists them."""
     sampled_out: int = 0
     """Turns that ended and were left out by `sample`: nobody lost them."""
+    parked: str | None = None
+    """Why turns are kept in memory at the moment, although there is a journal."""
     oldest_unsent_age_s: float | None = None
     feedback: int = 0
     """Judgements recorded; `recorded` and `journalled` count turns alone."""
@@ -81,6 +83,7 @@ class Health:
         dropped: Mapping[str, int],
         sampled_out: int = 0,
         feedback: int = 0,
+        parked: str | None = None,
     ) -> Health:
         """Counts of capture and journal with those of ``exporters`` summed up."""
         each = tuple(exporters.values())
@@ -93,6 +96,7 @@ class Health:
             unsent=sum(one.unsent for one in each),
             dropped=dropped,
             sampled_out=sampled_out,
+            parked=parked,
             oldest_unsent_age_s=max(ages, default=None),
             feedback=feedback,
             exporters=exporters,

@@ -8,37 +8,26 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from turnspan.delivery.attempts import Attempts, shown
 from turnspan.delivery.batch import Courtesy
 from turnspan.delivery.dead import DeadLetters
+from turnspan.delivery.flushing import Flush
 from turnspan.delivery.health import ExporterHealth, FlushReport
 from turnspan.delivery.retry import Backoff
+from turnspan.delivery.settlement import OnDelivered, Settlement, unheard
 from turnspan.delivery.tally import Tally
 from turnspan.notices import say
 from turnspan.ports import Backlog, Clock, Exporter, Journalled, Outcome, Unsent
 from turnspan.settings import Settings
 
-__all__ = ["Flush", "Worker"]
+__all__ = ["Worker"]
 
 HURRY_AFTER_S: Final = 2.0  # behind for this long, we no longer stand back for the caller
 CLOSING_PAUSE_S: Final = 0.25
 COUNTED_BYTES: Final = 8 * 2**20  # a longer backlog is estimated, not counted
 CAUSE_CHARS: Final = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Flush:
-    """A flush under way: what waited as it began, and where the worker stood."""
-
-    waiting: Unsent
-    reads: int
-    committed_turns: int
-    committed_bytes: int
-    delivered: int
-    refused: int
 
 
 class Worker:
@@ -62,16 +51,25 @@ class Worker:
         clock: Clock,
         dead: DeadLetters | None,
         durable: bool = True,
+        on_delivered: OnDelivered = unheard,
     ) -> None:
         self.name: str = exporter.name
         self._exporter = exporter
         self._backlog = backlog
         self._settings = settings
         self._clock = clock
-        self._dead = dead
         self._durable = durable
         self._backoff = Backoff()
         self._tally = Tally()
+        self._settlement = Settlement(
+            exporter.name,
+            backlog,
+            self._tally,
+            dead=dead,
+            clock=clock,
+            on_delivered=on_delivered,
+            counting=lambda: self._settled,
+        )
         self._courtesy = Courtesy(lambda: backlog.appended, hurried=self._is_hurried)
         self._reset()
 
@@ -89,7 +87,7 @@ class Worker:
         self._seen = 0
         self._more = True
         self._caught_up_s = time.monotonic()
-        self._ahead: set[bytes] = set()  # settled, but behind one that is not
+        self._settlement.nothing_waits()
         self._attempts = Attempts(self._exporter, self._courtesy, self._tally, self._time_for_one)
 
     # ── from any thread ──────────────────────────────────────────────────────────────────
@@ -113,11 +111,16 @@ class Worker:
         """Have a look at the backlog: something was added to it by others than the caller."""
         self._backlog.wake()
 
-    def begin_flush(self) -> Flush:
-        """Cut delay and backoff short; `end_flush` must follow."""
+    @property
+    def settled(self) -> tuple[int, int]:
+        """How many turns were delivered and refused by now."""
+        return self._tally.delivered, self._tally.refused
+
+    def begin_flush(self, since: tuple[int, int]) -> Flush:
+        """Cut delay and backoff short; `end_flush` must follow, which counts from ``since`` on."""
         with self._settled:
             self._flushes += 1
-            flush = self._stand()
+            flush = self._stand(since)
         self._urge.set()
         self._backlog.wake()
         return flush
@@ -135,10 +138,10 @@ class Worker:
                 self._flushes -= 1
         return self._report(flush, done=done, timed_out=not done and self._is_running())
 
-    def begin_close(self, *, until_s: float) -> Flush:
+    def begin_close(self, since: tuple[int, int], *, until_s: float) -> Flush:
         """Try what is left once more, then end, at ``until_s`` at the latest."""
         with self._settled:
-            flush = self._stand()
+            flush = self._stand(since)
             self._close_at_s, self._close_reads = until_s, flush.reads
         self._urge.set()
         self._backlog.wake()
@@ -170,7 +173,7 @@ class Worker:
         thread = self._thread
         return thread is not None and thread.is_alive() and thread is not threading.current_thread()
 
-    def _stand(self) -> Flush:
+    def _stand(self, since: tuple[int, int]) -> Flush:
         waiting = self._waiting()  # first: what is committed meanwhile must not count twice
         tally = self._tally
         return Flush(
@@ -178,19 +181,11 @@ class Worker:
             self._reads,
             tally.committed_turns,
             tally.committed_bytes,
-            tally.delivered,
-            tally.refused,
+            *since,
         )
 
     def _is_flushed(self, flush: Flush) -> bool:
-        if self._empty_read > flush.reads:
-            return True
-        # Under a caller that never rests no read is empty: then as much as waited must
-        # have been committed since, for the oldest goes first.
-        tally, waiting = self._tally, flush.waiting
-        if waiting.turns is not None:
-            return waiting.turns <= tally.committed_turns - flush.committed_turns
-        return 0 < waiting.size_bytes <= tally.committed_bytes - flush.committed_bytes
+        return flush.is_done(self._tally, self._empty_read)
 
     def _report(self, flush: Flush, *, done: bool, timed_out: bool) -> FlushReport:
         tally = self._tally
@@ -206,7 +201,7 @@ class Worker:
         if waiting.turns is None:
             return math.ceil(waiting.size_bytes / self._tally.mean_bytes)
         # What is settled behind an unsettled turn waits in the backlog only.
-        return max(0, waiting.turns - len(self._ahead))
+        return max(0, waiting.turns - self._settlement.ahead)
 
     def _waiting(self) -> Unsent:
         """What is in the backlog, counted where that is quick."""
@@ -255,10 +250,13 @@ class Worker:
         if not batch:
             self._idle()
             return
-        todo = [t for t in batch if t.raw not in self._ahead] if self._ahead else batch
+        todo = self._settlement.unsettled(batch)
         self._courtesy.begin()
         is_last = self._close_at_s is not None
-        outcome = self._settle(batch, todo, self._attempts.offer(todo, last=is_last))
+        delivered = self._tally.delivered
+        outcome = self._settlement.settle(batch, todo, self._attempts.offer(todo, last=is_last))
+        if self._tally.delivered > delivered:
+            self._backoff.reset()
         if outcome.unsent:
             self._fail(outcome)
             self._pause(outcome.retry_after_s)
@@ -284,7 +282,7 @@ class Worker:
         with self._settled:
             self._empty_read = self._reads
             self._settled.notify_all()
-        self._ahead.clear()
+        self._settlement.nothing_waits()
         self._recover()
         if self._close_at_s is None:
             self._backlog.wait(None)
@@ -295,52 +293,6 @@ class Worker:
         if self._close_at_s is None:
             return self._settings.timeout_s
         return min(self._settings.timeout_s, self._close_at_s - time.monotonic())
-
-    def _settle(
-        self, batch: Sequence[Journalled], todo: Sequence[Journalled], outcome: Outcome
-    ) -> Outcome:
-        """Count, bury the refused, commit what is done; the outcome that is left."""
-        unburied = self._bury(todo, outcome)
-        unsent = outcome.unsent | unburied
-        refused = len(outcome.refused) - len(unburied)
-        delivered = len(todo) - refused - len(unsent)
-        if delivered:
-            self._backoff.reset()
-        self._tally.settled(
-            delivered=delivered,
-            refused=refused,
-            size_bytes=sum(len(turn.raw) for turn in todo),
-            turns=len(todo),
-        )
-        done = len(batch)
-        self._ahead.clear()
-        if unsent:
-            waiting = {todo[index].raw for index in unsent}
-            done = next(i for i, turn in enumerate(batch) if turn.raw in waiting)
-            self._ahead = {turn.raw for turn in batch[done:] if turn.raw not in waiting}
-        if done:
-            with self._settled:  # a flush that begins between the two would count one twice
-                self._backlog.commit(done)
-                self._tally.committed(batch[:done])
-        cause = outcome.cause or ("dead letters cannot be written" if unburied else "")
-        return Outcome({}, None, unsent, cause, outcome.status, outcome.retry_after_s)
-
-    def _bury(self, todo: Sequence[Journalled], outcome: Outcome) -> frozenset[int]:
-        """Write the refused to the dead letters; those that could not be written."""
-        unburied = set()
-        for index, reason in outcome.refused.items():
-            try:
-                self._bury_one(todo[index], reason)
-            except OSError as exc:
-                unburied.add(index)
-                say(f"dead {self.name}", "a refused turn cannot be kept: %s", exc)
-        return frozenset(unburied)
-
-    def _bury_one(self, turn: Journalled, reason: str) -> None:
-        if self._dead is not None:
-            self._dead.append(self.name, turn, reason=reason, at=self._clock.now_ns())
-        kept = "see `turnspan dead`" if self._dead is not None else "it is gone"
-        say(f"refused {self.name}", "%s refused a turn (%s); %s", self.name, reason, kept)
 
     def _fail(self, outcome: Outcome, error: Exception | None = None) -> None:
         cause = outcome.cause[:CAUSE_CHARS] or "it took only a part, and did not say why"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 try:
     import fcntl
@@ -10,20 +11,25 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]  # checked before every use
 
-__all__ = ["identity", "raised", "shut"]
+__all__ = ["identity", "null", "raised", "shut"]
 
 LOWEST = 4096
 SPARE = 64
 
 
-def identity(fd: int) -> tuple[int, int]:
-    """What file ``fd`` leads to.
+def identity(file: int | Path) -> tuple[int, int]:
+    """What a descriptor or path leads to.
 
     Raises:
-        OSError: to none.
+        OSError: nothing.
     """
-    stat = os.fstat(fd)
+    stat = os.stat(file)
     return stat.st_dev, stat.st_ino
+
+
+def null() -> int:
+    """A descriptor that can be read to no avail, and not written to."""
+    return os.open(os.devnull, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
 
 
 def shut(fd: int, expected: tuple[int, int] | None) -> None:

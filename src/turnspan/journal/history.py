@@ -66,6 +66,8 @@ class Owed:
     segments: int
     is_served: bool
     """Does a running process have this exporter?"""
+    oldest_at: int | None = None
+    """When the oldest turn of it ended, nanoseconds since the Unix epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,19 +165,23 @@ class History:
     def owed(self) -> list[Owed]:
         """What each exporter named by a segment has yet to be given."""
         sizes: dict[str, tuple[int, int]] = {}
+        oldest: dict[str, int] = {}
         served: set[str] = set()
         for owner, names in self.directory.owners().items():
             is_live = self._judge(owner) == "live"
             for name in names:
                 size = _size(self.directory.journal / name)
                 for exporter in self._headers.exporters(name):
-                    left = max(size - Cursors(self.directory, exporter).position(name), 0)
+                    position = Cursors(self.directory, exporter).position(name)
+                    left = max(size - position, 0)
+                    if left and (at := self._oldest_at(name, position)):
+                        oldest[exporter] = min(at, oldest.get(exporter, at))
                     bytes_left, segments = sizes.get(exporter, (0, 0))
                     sizes[exporter] = (bytes_left + left, segments + (left > 0))
                     if is_live:
                         served.add(exporter)
         return [
-            Owed(exporter, *left, is_served=exporter in served)
+            Owed(exporter, *left, is_served=exporter in served, oldest_at=oldest.get(exporter))
             for exporter, left in sorted(sizes.items())
         ]
 
@@ -205,6 +211,11 @@ class History:
                 if not is_whole(line) and not is_blank(line):
                     self.corrupt.note(path.name, end)
         return len(self.corrupt)
+
+    def _oldest_at(self, name: str, position: int) -> int | None:
+        """When the first turn of a segment ended that stands after ``position``."""
+        first = next(turn_lines(self.directory.journal / name, position), None)
+        return ended_at(first[1]) if first else None
 
     def _paths(self) -> list[Path]:
         owners = self.directory.owners().values()

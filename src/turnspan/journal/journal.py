@@ -6,7 +6,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,7 @@ __all__ = ["Journal", "JournalCounts"]
 
 UPKEEP_S = 30.0
 PARKED_UPKEEP_S = 1.0
-OVER_BUDGET = "directory budget"
+MARGIN_BYTES = 2**20  # of the budget: for a last record, cursors, dead letters
 _journals: weakref.WeakSet[Journal] = weakref.WeakSet()
 
 
@@ -72,10 +72,12 @@ class Journal:
         self._settings = settings
         self._clock = clock
         self._headers = Headers(directory)
-        segment_bytes = min(settings.segment_bytes, max(settings.directory_bytes // 4, 4096))
+        self._records = False  # this journal is recorded into, and has a past
+        self._on_adopted: Callable[[], None] = lambda: None
+        self._segment_bytes = min(settings.segment_bytes, max(settings.directory_bytes // 4, 4096))
         self.log: JournalLog = JournalLog(
             Chain(directory, source, clock),
-            segment_bytes=segment_bytes,
+            segment_bytes=self._segment_bytes,
             ring_bytes=settings.ring_bytes,
             durable=settings.durability == "disk",
             on_segment=self._start_threads,
@@ -139,6 +141,23 @@ class Journal:
             self.adopted += found
         return found
 
+    def adopt_aside(self, on_adopted: Callable[[], None]) -> None:
+        """Have upkeep adopt what there may be; ``on_adopted`` runs there when it found any.
+
+        Completing a long journal of a dead owner takes a while, which nobody is to wait for.
+        """
+        self._on_adopted = on_adopted
+        if self.directory.owners():
+            self._records = True
+            self._adopted.clear()
+            self.upkeep.start()
+            if not self.upkeep.is_running:
+                self._adopted.set()
+
+    def wait_adopted(self, timeout_s: float) -> None:
+        """Wait until the first look after `adopt_aside` is over, ``timeout_s`` at the most."""
+        self._adopted.wait(max(timeout_s, 0.0))
+
     def forget(self, exporter: str) -> int:
         """Take everything there is for ``exporter`` as delivered; in how many segments."""
         cursors = Cursors(self.directory, exporter)
@@ -156,18 +175,14 @@ class Journal:
 
     def maintain(self) -> float:
         """One round of upkeep; after how many seconds the next is due."""
+        self._adopt_for_backlogs()  # first: a flush may be waiting for it
+        if self._records:
+            self.log.numbers.load()
         self.log.check()
-        if self._backlogs:
-            self.adopt(**self._adopts)
         self._write_numbers()
-        self._write_losses(self.log.chain.owner)
         self.log.numbers.keep()
-        has_room = self._sweep()
-        if self.log.parked and has_room:
-            self.log.unpark()
-        elif not has_room and not self.log.parked and self.log.is_open:
-            say("budget", "%s is full: turns are kept in memory", self.directory.path)
-            self.log.park(OVER_BUDGET)
+        self._ration()
+        self._write_losses(self.log.chain.owner)
         return PARKED_UPKEEP_S if self.log.parked else UPKEEP_S
 
     def counts(self) -> JournalCounts:
@@ -225,11 +240,21 @@ class Journal:
             self._headers,
             retain_s=self._settings.retain_s,
             budget_bytes=self._settings.directory_bytes,
+            reserve_bytes=self._segment_bytes * 3 // 2,  # it is swept at each rotation
         )
+        self._adopted = threading.Event()
+        self._adopted.set()
         self._losses = Losses(self.directory)
         self._numbered: tuple[str, int] | None = None
         self.upkeep: Upkeep = Upkeep(self.maintain)
         self._syncer = Syncer(self.log) if self._settings.durability == "disk" else None
+
+    def _adopt_for_backlogs(self) -> None:
+        try:
+            if self._backlogs and self.adopt(**self._adopts):
+                self._on_adopted()
+        finally:
+            self._adopted.set()
 
     def _start_threads(self) -> None:
         self.upkeep.start()
@@ -248,13 +273,27 @@ class Journal:
         if owner is not None:
             self._losses.write(owner, self.log.dropped, self._clock.now_ns())
 
-    def _sweep(self) -> bool:
+    def _ration(self) -> None:
+        """Let the log write what the directory has room for; what memory holds goes first."""
+        budget_bytes = self._settings.directory_bytes
+        before = self.log.appended
+        room_bytes = self._sweep() - min(budget_bytes // 16, MARGIN_BYTES)
+        room_bytes -= self.log.appended - before  # perhaps not in the size yet
+        if self.log.parked:
+            in_memory = self.log.ring.size_bytes
+            if room_bytes <= min(in_memory, budget_bytes // 2):
+                return
+            self.log.unpark()
+            room_bytes -= in_memory
+        self.log.ration(max(room_bytes, 0))
+
+    def _sweep(self) -> int:
         own = {
             segment.path.name: segment.sealed_at_s is not None
             for segment in self.log.chain.segments
         }
         now_ns = self._clock.now_ns()
-        has_room = self._retention.sweep(own, now_ns)
+        room_bytes = self._retention.sweep(own, now_ns)
         self._losses.forget(now_ns - int(self._settings.retain_s * 1e9))
         for segment in self.log.chain.segments:
             if segment.sealed_at_s is None or segment.path.exists():
@@ -263,7 +302,7 @@ class Journal:
                 self.log.forget(segment.path)
         if self.log.chain.owner:
             compact(self.directory, {self.log.chain.owner})
-        return has_room
+        return room_bytes
 
     def after_fork(self) -> None:
         """In a forked child: begin anew, in segments of its own."""

@@ -24,14 +24,16 @@ from pathlib import Path
 from turnspan.errors import SettingsError
 from turnspan.journal.bell import NEVER, Bells
 from turnspan.journal.chain import Chain
-from turnspan.journal.descriptor import raised
+from turnspan.journal.descriptor import identity, null, raised
 from turnspan.journal.numbers import Numbers
+from turnspan.journal.orphans import Orphans
 from turnspan.journal.ring import Ring
 from turnspan.notices import say
 from turnspan.schema.wire import TURN
 
 __all__ = ["JournalLog"]
 
+OVER_BUDGET = "directory budget"
 _TORN_END = b" \n"  # after it a torn line ends in a space, and no reader takes it for a record
 OPENING_S = 1.0
 _write = os.write
@@ -58,19 +60,21 @@ class JournalLog:
         self.chain = chain
         self.numbers: Numbers = Numbers(chain.directory)
         self.unsynced: list[int] = []  # descriptors of sealed segments, for the syncer
-        self._orphans: dict[str, int] = {}  # descriptors of deleted segments, for readers
+        self._orphans = Orphans()
         self.parked: str | None = None
         """Why nothing is written to disk at the moment."""
         self._segment_bytes = segment_bytes
+        self._rotation = NEVER  # the byte count at which the next segment begins
         self._durable = durable
         self._on_segment = on_segment
         self._why = ""  # no segment could be made
+        self._ration = NEVER  # the byte count at which the directory's budget is used up
         self._is_open = False
         self._is_closed = False
         self._switching = False
         self._switch = threading.RLock()  # a signal handler may come back in the same thread
-        self._fd = raised(_null())
-        self._is_ours = _identity(self._fd)
+        self._fd = raised(null())
+        self._is_ours = identity(self._fd)
 
     def append(self, line: bytes, /) -> None:
         """Write ``line``; see `turnspan.ports.TurnLog`."""
@@ -110,6 +114,16 @@ class JournalLog:
         finally:
             self._switch.release()
 
+    def ration(self, size_bytes: int) -> None:
+        """Write no more than ``size_bytes`` from now on, until there is another ration."""
+        self._ration = self.appended + size_bytes
+        if not self._is_open:
+            return
+        if size_bytes > 0:
+            self._rise(self._rotation)
+        else:
+            self._use_up()
+
     def park(self, reason: str) -> None:
         """Send records to the ring, until `unpark`."""
         if not self._switch.acquire(timeout=OPENING_S):
@@ -138,14 +152,13 @@ class JournalLog:
             if not self._switching:
                 self._switching = True
                 self.chain.forget(path)
-                if path.name in self._orphans:
-                    os.close(self._orphans.pop(path.name))
+                self._orphans.forget(path.name)
                 self._switching = False
 
     def descriptor_of(self, path: Path) -> int:
         """A descriptor to read the segment at ``path`` that was deleted; -1 if it is lost."""
         with self._switch:
-            fd = self._orphans.get(path.name, -1)
+            fd = self._orphans.of(path.name)
             active = self.chain.active
             if fd < 0 and active is not None and active.path == path and self._is_open:
                 fd = self._fd if self._owns_descriptor() else -1
@@ -160,7 +173,7 @@ class JournalLog:
         if not self._is_open or active is None:
             return
         try:
-            is_right = self._owns_descriptor() and _identity(self._fd) == _identity(active.path)
+            is_right = self._owns_descriptor() and identity(self._fd) == identity(active.path)
         except OSError:
             is_right = False
         if not is_right and not self.rotate():
@@ -190,7 +203,7 @@ class JournalLog:
             if owner is not None:
                 self.numbers.write(owner, None)
             self.chain.close()
-            self._drop_orphans()
+            self._orphans.close()
 
     def after_fork(self) -> None:
         """In a forked child: leave the parent's segment alone; the next record opens one."""
@@ -200,9 +213,10 @@ class JournalLog:
         self.ring = Ring(self.ring.limit_bytes, owed=True, dropped=self.dropped)
         self.dropped.clear()
         self.unsynced = []
-        self._drop_orphans()
+        self._orphans.close()
         self.appended = self.turns = self.diverted = 0
         self.parked = None
+        self._ration = NEVER
         self.numbers.after_fork()
         self.chain.after_fork()
         self._lead_nowhere()
@@ -213,12 +227,22 @@ class JournalLog:
             os.close(self._fd)
 
     def _reached(self, total: int) -> None:
-        if total >= self.bells.floor:
-            if self.rotate():
-                self.bells.rise(total + self._segment_bytes)
-            else:
-                self.bells.rise(total + self._segment_bytes // 8)
+        if total >= self._ration:
+            self._use_up()
+        elif total >= self.bells.floor and not self.rotate():
+            self._rise(total + self._segment_bytes // 8)
         self.bells.reached(total)
+
+    def _use_up(self) -> None:
+        """The directory's budget is used up: go on in memory."""
+        self._ration = NEVER
+        say("budget", "%s is full: turns are kept in memory", self.chain.directory.path)
+        self.park(OVER_BUDGET)
+
+    def _rise(self, rotation: int) -> None:
+        """Have `_reached` called at the next ``rotation``, or when the ration is used up."""
+        self._rotation = rotation
+        self.bells.rise(min(rotation, self._ration))
 
     def _divert(self, line: bytes, error: OSError) -> None:
         """The disk did not take ``line``: write it to a new segment, or to the ring."""
@@ -306,7 +330,7 @@ class JournalLog:
             self._lead_to(new)
             self._is_open = True
             self._why = ""
-            self.bells.rise(self.appended + self._segment_bytes)
+            self._rise(self.appended + self._segment_bytes)
         finally:
             self._switching = False
         self._on_segment()
@@ -322,8 +346,9 @@ class JournalLog:
             self._switching = False
 
     def _lead_nowhere(self) -> None:
-        self._lead_to(_null())
+        self._lead_to(null())
         self._is_open = False
+        self._rotation = NEVER
         self.bells.rise(NEVER)
 
     def _lead_to(self, new: int) -> None:
@@ -335,27 +360,17 @@ class JournalLog:
                 self.unsynced.append(raised(os.dup(self._fd)))
             os.dup2(new, self._fd, inheritable=False)
             os.close(new)
-        self._is_ours = _identity(self._fd)
+        self._is_ours = identity(self._fd)
 
     def _keep_orphan(self) -> None:
         """If the open segment was deleted, hold on to it: its readers may not have opened it."""
         active = self.chain.active
-        if active is None or active.path.name in self._orphans:
-            return
-        if self._is_open and self._owns_descriptor():
-            try:
-                if os.fstat(self._fd).st_nlink == 0:
-                    self._orphans[active.path.name] = raised(os.dup(self._fd))
-            except OSError as error:
-                say("disk", "turns of a deleted segment are lost: %s", error)
-
-    def _drop_orphans(self) -> None:
-        while self._orphans:
-            os.close(self._orphans.popitem()[1])
+        if active is not None and self._is_open and self._owns_descriptor():
+            self._orphans.keep(active.path.name, self._fd)
 
     def _owns_descriptor(self) -> bool:
         try:
-            return _identity(self._fd) == self._is_ours
+            return identity(self._fd) == self._is_ours
         except OSError:
             return False
 
@@ -366,12 +381,3 @@ class JournalLog:
 def _end_torn_line(fd: int) -> None:
     if _write(fd, _TORN_END) != len(_TORN_END):
         raise OSError(ENOSPC, os.strerror(ENOSPC))
-
-
-def _null() -> int:
-    return os.open(os.devnull, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-
-
-def _identity(file: int | Path) -> tuple[int, int]:
-    stat = os.stat(file)
-    return stat.st_dev, stat.st_ino

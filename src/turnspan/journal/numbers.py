@@ -7,7 +7,7 @@ import re
 import struct
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from heapq import merge
 from itertools import islice
@@ -19,6 +19,7 @@ from turnspan.journal.directory import UNFINISHED_SUFFIX, Directory
 from turnspan.journal.reader import lines_of
 from turnspan.journal.segment import split_name
 from turnspan.notices import say
+from turnspan.pace import Pace
 
 __all__ = ["Numbers", "write_numbers"]
 
@@ -50,7 +51,7 @@ class Numbers:
     def __init__(self, directory: Directory | None, *, max_sessions: int = MAX_SESSIONS) -> None:
         self._directory = directory
         self._max_sessions = max_sessions
-        self._last: dict[int, int] = {}
+        self._last: dict[int, int] = {}  # below 0: loaded, and perhaps higher in a run
         self._nested: dict[int, int] = {}  # given while another call was under way
         self._runs: tuple[Path, ...] = ()
         self._spilled = bytearray()
@@ -71,6 +72,17 @@ class Numbers:
             finally:
                 self._is_busy = False
 
+    def load(self) -> None:
+        """Read what the directory holds, so that the first session need not wait for it.
+
+        For upkeep's thread: it lets others run meanwhile, but for those that want a number.
+        """
+        if self._is_loaded or self._directory is None:
+            return
+        with self._lock:
+            if not self._is_loaded:
+                self._load(self._directory, Pace().step)
+
     def write(self, owner: str, seq: int | None) -> None:
         """Write down what is known, as the file of ``owner``.
 
@@ -79,7 +91,7 @@ class Numbers:
         if self._directory is None or not self._last:
             return
         with self._lock:
-            known = list(self._last.items())
+            known = [(key, abs(number)) for key, number in self._last.items()]
         write_numbers(self._directory, owner, known, seq)
 
     def keep(self) -> None:
@@ -108,9 +120,9 @@ class Numbers:
     def _next(self, key: int) -> int:
         if not self._is_loaded and self._directory is not None:
             self._load(self._directory)
-        last = self._last.get(key)
-        if last is None:
-            last = self._in_runs(key)
+        last = self._last.get(key, 0)
+        if last <= 0:
+            last = max(-last, self._in_runs(key))
         if self._nested:
             last = max(last, self._nested.get(key, 0))
         self._last[key] = last + 1
@@ -120,19 +132,22 @@ class Numbers:
 
     def _next_nested(self, key: int) -> int:
         """In a signal handler: the call it interrupted may be about to give the next number."""
-        last = max(self._last.get(key, 0), self._nested.get(key, 0), self._in_runs(key))
+        last = max(abs(self._last.get(key, 0)), self._nested.get(key, 0), self._in_runs(key))
         if self._is_loading and self._directory is not None:
             there = (number for other, number in _all_known(self._directory) if other == key)
             last = max(last, max(there, default=0))
         self._nested[key] = last + 2
         return last + 2
 
-    def _load(self, directory: Directory) -> None:
+    def _load(self, directory: Directory, step: Callable[[], None] = lambda: None) -> None:
         self._is_loaded = self._is_loading = True  # before: what fails once would fail each time
         try:
             for key, number in _all_known(directory):
-                if number > (self._last.get(key) or self._in_runs(key)):
-                    self._last[key] = number
+                step()
+                last = self._last.get(key, 0)
+                if number > abs(last):
+                    # A run may have a higher one: to look for each session here takes minutes.
+                    self._last[key] = number if last > 0 or not self._runs else -number
                 if len(self._last) > self._max_sessions:
                     self._spill()
         except OSError as error:
@@ -147,7 +162,8 @@ class Numbers:
 
     def _spill(self) -> None:
         """Write down some of the sessions that came first, and let go of them."""
-        gone = list(islice(self._last.items(), max(self._max_sessions // SPILLED_PART, 1)))
+        first = islice(self._last.items(), max(self._max_sessions // SPILLED_PART, 1))
+        gone = [(key, abs(number)) for key, number in first]
         if self._directory is not None:
             self._spilled = self._spilled or bytearray(BLOOM_BITS // 8)
             for key, _ in gone:

@@ -12,6 +12,7 @@ import orjson
 from turnspan.journal.directory import Directory
 from turnspan.journal.reader import is_whole, lines_of
 from turnspan.journal.segment import read_header
+from turnspan.pace import Pace
 from turnspan.schema.wire import OPEN, STEP, TURN
 
 __all__ = ["interrupted", "recover"]
@@ -143,7 +144,12 @@ def _parts_of(paths: list[Path], turn_ids: Iterable[str]) -> dict[str, list[dict
 
 
 def _whole_lines(paths: list[Path]) -> Iterator[bytes]:
-    return (line for path in paths for _, line in lines_of(path) if is_whole(line))
+    pace = Pace()
+    for path in paths:
+        for _, line in lines_of(path):
+            pace.step()
+            if is_whole(line):
+                yield line
 
 
 def _id_after(line: bytes, kind: bytes) -> bytes:

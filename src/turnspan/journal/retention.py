@@ -32,21 +32,29 @@ class Retention:
 
     A segment goes only when it is sealed, every exporter it is owed to has a cursor at its
     very end, and an earlier sweep saw it the same: a write that was under way at the
-    rotation has landed by then.
+    rotation has landed by then. It goes early enough that ``reserve_bytes`` of the budget are
+    free for what comes until the next sweep.
     """
 
     def __init__(
-        self, directory: Directory, headers: Headers, *, retain_s: float, budget_bytes: int
+        self,
+        directory: Directory,
+        headers: Headers,
+        *,
+        retain_s: float,
+        budget_bytes: int,
+        reserve_bytes: int = 0,
     ) -> None:
         self._directory = directory
         self._headers = headers
         self._retain_ns = int(retain_s * 1e9)
         self._budget_bytes = budget_bytes
+        self._kept_bytes = budget_bytes - reserve_bytes
         self._seen: set[tuple[str, int]] = set()
         self.deleted: int = 0
 
-    def sweep(self, own: Mapping[str, bool], now_ns: int) -> bool:
-        """Delete what may go; is the directory within its budget now?
+    def sweep(self, own: Mapping[str, bool], now_ns: int) -> int:
+        """Delete what may go; how many bytes of the directory's budget are left.
 
         ``own``: the segments of this process, and whether each is sealed.
         """
@@ -54,13 +62,13 @@ class Retention:
         finished = sorted(self._finished(own), key=lambda each: (each.started_at, each.name))
         for each in finished:
             is_old = now_ns - each.changed_at > self._retain_ns
-            if not is_old and size_bytes <= self._budget_bytes:
+            if not is_old and size_bytes <= self._kept_bytes:
                 continue
             if (each.name, each.size_bytes) in self._seen and self._delete(each, own):
                 size_bytes -= each.size_bytes
         self._seen = {(each.name, each.size_bytes) for each in finished}
         self._clear_locks(own)
-        return size_bytes <= self._budget_bytes
+        return self._budget_bytes - size_bytes
 
     def _finished(self, own: Mapping[str, bool]) -> list[Finished]:
         found = []

@@ -46,6 +46,7 @@ class Ring:
         """Take ``line`` if it is a turn or feedback."""
         if not self._owed or not line.startswith(TURNS_AND_FEEDBACK):
             return
+        line = bytes(memoryview(line))  # the encoder's lines have twice their size reserved
         with self._lock:
             self._lines.append(line)
             self.size_bytes += len(line)

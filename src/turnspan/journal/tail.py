@@ -21,6 +21,7 @@ from turnspan.journal.reader import (
     turn_lines,
 )
 from turnspan.notices import say
+from turnspan.pace import Pace
 
 __all__ = ["Room", "Tail", "Waiting"]
 
@@ -114,14 +115,15 @@ class Tail:
         read: list[tuple[int, bytes]] = []
         if not self._is_opened():
             return read
+        pace = Pace()
         for end, line in lines(self._fd, self.position):
-            if is_whole(line):
-                if line.startswith(kinds):
-                    if not room.takes(line):
-                        break
-                    read.append((end, line))
-                    self._last_end = end
-            elif not is_blank(line):
+            if line.startswith(kinds) and line.endswith(b"}\n"):
+                if not room.takes(line):
+                    break
+                read.append((end, line))
+                self._last_end = end
+                pace.step()
+            elif not is_whole(line) and not is_blank(line):
                 self._skip(end)
             self._scanned = end
         if not read:

@@ -22,6 +22,11 @@ class Upkeep:
         self._is_closed = False
         self._is_running = False
 
+    @property
+    def is_running(self) -> bool:
+        """Is there a thread?"""
+        return self._is_running
+
     def start(self) -> None:
         """Start the thread, or have a sleeping one work now. Never waits."""
         self._bell.ring()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from turnspan.telemetry.own import OwnSpans
     from turnspan.telemetry.resource import detect_resource
     from turnspan.telemetry.sampling import Sampler
+    from turnspan.telemetry.self_metrics import SelfMetrics
     from turnspan.telemetry.span_content import content_on_spans
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "OwnSpans",
     "RequestWriter",
     "Sampler",
+    "SelfMetrics",
     "SpanLimits",
     "check",
     "content_on_spans",
@@ -37,6 +39,7 @@ _HOMES = {
     "OwnSpans": "turnspan.telemetry.own",
     "RequestWriter": "turnspan.telemetry.otlp",
     "Sampler": "turnspan.telemetry.sampling",
+    "SelfMetrics": "turnspan.telemetry.self_metrics",
     "SpanLimits": "turnspan.telemetry.limits",
     "check": "turnspan.telemetry.auto",
     "content_on_spans": "turnspan.telemetry.span_content",

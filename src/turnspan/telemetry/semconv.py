@@ -130,3 +130,15 @@ STATUS_UNSET: Final = 0
 STATUS_OK: Final = 1
 STATUS_ERROR: Final = 2
 FLAGS_HAS_IS_REMOTE: Final = 0x100
+
+# Ours: how recording and delivery are doing, in the manner of the `otel.sdk.*` metrics of
+# https://opentelemetry.io/docs/specs/semconv/otel/sdk-metrics/ v1.44.0
+TURNS_RECORDED: Final = "turnspan.turn.recorded"
+TURNS_DROPPED: Final = "turnspan.turn.dropped"
+TURNS_DELIVERED: Final = "turnspan.exporter.turn.delivered"
+TURNS_REFUSED: Final = "turnspan.exporter.turn.refused"
+TURNS_UNSENT: Final = "turnspan.exporter.turn.unsent"
+UNSENT_AGE: Final = "turnspan.exporter.unsent.age"
+DELIVERY_DURATION: Final = "turnspan.exporter.delivery.duration"
+JOURNAL_SIZE: Final = "turnspan.journal.size"
+EXPORTER_NAME: Final = "turnspan.exporter.name"

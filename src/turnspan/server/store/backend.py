@@ -37,6 +37,10 @@ class Backend(Protocol):
         """An INSERT that knows `on_conflict_do_update` and `on_conflict_do_nothing`."""
         ...
 
+    def known(self, connection: Connection, project: str, ids: Sequence[str]) -> Sequence[Any]:
+        """The `id`, `seq`, `started_at` and `status` of those turns that are there."""
+        ...
+
     def insert_many(
         self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]
     ) -> None:

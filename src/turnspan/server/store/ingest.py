@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import case, delete, func, select
+from sqlalchemy import delete, select, text
 
 from turnspan.server.store.backend import chunks
 from turnspan.server.store.port import Incoming, Outcome, Position, StoredTurn
@@ -19,6 +19,26 @@ if TYPE_CHECKING:
 
 __all__ = ["add", "append", "blank_session", "touch_sessions"]
 
+# Written out, for SQLAlchemy takes as long to recognise such a statement as SQLite to do it.
+_MERGE: Final = text(
+    """INSERT INTO sessions
+        (project, id, agent, user_id, metadata, details, created_at, updated_at, first_at,
+        last_at, turn_count, last_number, state_version)
+    VALUES
+        (:project, :id, :agent, :user_id, :metadata, :details, :created_at, :updated_at,
+        :first_at, :last_at, :turn_count, :last_number, :state_version)
+    ON CONFLICT (project, id) DO UPDATE SET
+        agent = coalesce(sessions.agent, excluded.agent),
+        user_id = coalesce(sessions.user_id, excluded.user_id),
+        updated_at = excluded.updated_at,
+        first_at = CASE WHEN sessions.first_at < excluded.first_at
+            THEN sessions.first_at ELSE excluded.first_at END,
+        last_at = CASE WHEN sessions.last_at > excluded.last_at
+            THEN sessions.last_at ELSE excluded.last_at END,
+        turn_count = sessions.turn_count + excluded.turn_count,
+        last_number = CASE WHEN sessions.last_number > excluded.last_number
+            THEN sessions.last_number ELSE excluded.last_number END"""
+)
 FINAL: Final = frozenset({"ok", "error", "cancelled", "abandoned", "paused"})
 
 
@@ -76,18 +96,12 @@ def touch_sessions(tx: Transaction, turns: Iterable[Turn]) -> None:
         row["last_number"] = max(row["last_number"], turn.number or 0)
     if rows:
         # In one order everywhere, so that two processes do not wait for one another.
-        tx.connection.execute(_merge_sessions(tx), [rows[id] for id in sorted(rows)])
+        tx.connection.execute(_MERGE, [rows[id] for id in sorted(rows)])
 
 
 def _known(tx: Transaction, ids: Sequence[str]) -> dict[str, _Known]:
-    found: dict[str, _Known] = {}
-    for some in chunks(ids):
-        asked = select(turns.c.id, turns.c.seq, turns.c.started_at, turns.c.status).where(
-            turns.c.project == tx.project, turns.c.id.in_(some)
-        )
-        for id, seq, started_at, status in tx.connection.execute(asked):
-            found[id] = _Known(seq, started_at, status)
-    return found
+    rows = tx.backend.known(tx.connection, tx.project, ids)
+    return {id: _Known(seq, started_at, status) for id, seq, started_at, status in rows}
 
 
 def _judged(incoming: Incoming, known: _Known | None) -> Outcome:
@@ -187,22 +201,3 @@ def _session_row(tx: Transaction, turn: Turn) -> dict[str, Any]:
         "first_at": turn.started_at,
         "last_at": turn.started_at,
     }
-
-
-def _merge_sessions(tx: Transaction) -> Any:
-    merged = tx.backend.insert(sessions)
-    old, new = sessions.c, merged.excluded
-    return merged.on_conflict_do_update(
-        index_elements=["project", "id"],
-        set_={
-            "agent": func.coalesce(old.agent, new.agent),
-            "user_id": func.coalesce(old.user_id, new.user_id),
-            "updated_at": new.updated_at,
-            "first_at": case((old.first_at < new.first_at, old.first_at), else_=new.first_at),
-            "last_at": case((old.last_at > new.last_at, old.last_at), else_=new.last_at),
-            "turn_count": old.turn_count + new.turn_count,
-            "last_number": case(
-                (old.last_number > new.last_number, old.last_number), else_=new.last_number
-            ),
-        },
-    )

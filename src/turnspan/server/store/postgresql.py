@@ -97,6 +97,14 @@ class PostgreSQL:
         """An INSERT of this database."""
         return insert(table)
 
+    def known(self, connection: Connection, project: str, ids: Sequence[str]) -> Sequence[Any]:
+        """Those of the turns that are there."""
+        asked = text(
+            "SELECT id, seq, started_at, status FROM turns WHERE project = :project "
+            "AND id = ANY(:ids)"
+        )
+        return connection.execute(asked, {"project": project, "ids": list(ids)}).all()
+
     def insert_many(
         self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]
     ) -> None:

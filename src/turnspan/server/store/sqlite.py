@@ -55,6 +55,7 @@ _PRAGMAS: Final = (
     "PRAGMA temp_store = MEMORY",
 )
 _READERS: Final = 16
+_KNOWN: Final = "SELECT id, seq, started_at, status FROM turns WHERE project = ? AND id"
 _GROUP: Final = 64
 _ROWS: Final = 50
 _SECURE_DELETE: Final = (3, 42, 0)  # since then the search index can forget on its own
@@ -99,6 +100,15 @@ class Sqlite:
     def insert(self, table: Table) -> Any:
         """An INSERT of this database."""
         return insert(table)
+
+    def known(self, connection: Connection, project: str, ids: Sequence[str]) -> Sequence[Any]:
+        """Those of the turns that are there."""
+        found: list[Any] = []
+        for some in chunks(ids):
+            marks = ", ".join("?" * len(some))
+            asked = f"{_KNOWN} IN ({marks})"
+            found += connection.exec_driver_sql(asked, (project, *some)).all()
+        return found
 
     def insert_many(
         self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]

@@ -1,0 +1,5 @@
+from turnspan.testing.decorator_rules.own import own_adapter as make
+
+__all__ = ["PACKAGES", "make"]
+
+PACKAGES = []
