@@ -466,6 +466,7 @@ def test_the_access_log_tells_no_content(serve):
     api.get("/v1/turns/turn_private")
     api.get("/v1/turns?text=private")
     api.get("/private")
+    api.stop()  # a line is written when its answer is out
 
     told = [json.loads(each) for each in stream.getvalue().splitlines()]
 
