@@ -6,6 +6,7 @@ import json
 import sys
 import threading
 from datetime import UTC, datetime
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import count
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 import turnspan
 from turnspan.dialects import emergence, uniqos
-from turnspan.errors import ReaderError
+from turnspan.errors import ReaderError, WireError
 from turnspan.exporters.http import HttpExporter
 from turnspan.ports import JournalledTurn
 from turnspan.readers.registry import known_schemes
@@ -25,6 +26,7 @@ from turnspan.testing.turns import START_NS, make_turn, sample_turns
 
 NDJSON = {"content-type": "application/x-ndjson"}
 NUMBERS = count()
+JUNK = st.none() | st.integers() | st.text(max_size=3) | st.just([]) | st.just({}) | st.just([1])
 LOST = {"": frozenset(), "uniqos+": uniqos.LOST, "emergence+": emergence.LOST}
 
 
@@ -263,6 +265,36 @@ def test_what_is_lost_is_a_field(dialect):
     tops = {name.partition("/")[0] for name in LOST[dialect]}
 
     assert tops <= set(Turn.model_fields)
+
+
+def spoilt(value, draw):
+    """``value`` with something in it that does not belong there."""
+    if isinstance(value, dict) and value and draw(st.integers(0, 3)):
+        key = draw(st.sampled_from(sorted(value)))
+        return value | {key: spoilt(value[key], draw)}
+    if isinstance(value, list) and value and draw(st.integers(0, 3)):
+        return [spoilt(value[0], draw), *value[1:]]
+    return draw(JUNK)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), ours=st.booleans())
+def test_an_item_is_a_turn_or_an_error(contract, data, ours):
+    """Whatever a service says in place of what it should, nothing else is raised."""
+    told = emergence.item_of(make_turn(1)) if ours else None
+    _, theirs = contract("emergence", "GET /talk2data/chat/sessions/{s}/turns")
+    _, traced = contract("uniqos", "GET /v1/interactions/{interaction_id}")
+    readings = [
+        (partial(emergence.turn_of, session_id="s"), told or theirs["data"][0]),
+        (uniqos.turn_of, traced),
+    ]
+    for turn_of, item in readings:
+        spoilt_item = spoilt(item, data.draw)
+        if isinstance(spoilt_item, dict):
+            try:
+                assert isinstance(turn_of(spoilt_item), Turn)
+            except WireError:
+                pass
 
 
 # --- other readers ------------------------------------------------------------------------------

@@ -415,6 +415,33 @@ def test_the_dialect_has_a_document(api):
     assert {"type": "string", "format": "date-time"} in since["anyOf"]
 
 
+@pytest.mark.parametrize(
+    "method, path, headers, status, code",
+    [
+        ("GET", "/v1/interactions/%ff", {}, 400, "validation_error"),
+        ("GET", "/v1/interactions/..%2f..%2fetc%2fpasswd", {}, 404, "not_found"),
+        ("GET", "/v1/interactions/a%00b", {}, 404, "not_found"),
+        ("GET", "/v1/interactions/", {}, 404, "not_found"),
+        ("GET", "/v1/interactions?cursor=" + "f" * 40_000, {}, 414, "validation_error"),
+        ("GET", "/v1/interactions", {"x-long": "x" * 20_000}, 431, "validation_error"),
+        ("PUT", "/v1/interactions", {}, 405, "method_not_allowed"),
+        ("POST", "/v1/usage/turns", {"content-encoding": "br"}, 415, "validation_error"),
+        ("POST", "/v1/respond", {"x-uniqos-sdk": "uniqos/0.6.0"}, 404, "not_found"),
+    ],
+)
+def test_what_is_unreasonable_is_told_in_the_envelope(api, method, path, headers, status, code):
+    """Long heads, odd ids, foreign methods and paths get a 4xx in the vendor's form."""
+    body = b"x" if "content-encoding" in headers else None
+
+    reply = api.request(method, path, body, headers=headers)
+
+    error = reply.json["error"]
+    assert (reply.status, error["code"]) == (status, code)
+    assert error.keys() == {
+        "code", "message", "type", "request_id", "details", "documentation_url",
+    }  # fmt: skip
+
+
 # --- what is never shown ---------------------------------------------------------------------
 
 

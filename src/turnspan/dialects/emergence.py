@@ -111,7 +111,7 @@ def turn_of(item: Mapping[str, Any], *, session_id: str, number: int | None = No
         if parked:
             return _ours(item, session_id, parked[-1], updates)
         return _theirs(item, session_id, number, updates)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
         raise WireError(
             f"a turn is unreadable: {type(error).__name__}: {error}",
             fix="see whether the service speaks another version of the dialect",

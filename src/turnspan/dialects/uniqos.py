@@ -88,7 +88,7 @@ def turn_of(item: Mapping[str, Any]) -> Turn:
             metadata={name: item[name] for name in _MORE if item.get(name) is not None},
             trace=TRACE,
         )
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
         raise WireError(
             f"an interaction is unreadable: {type(error).__name__}: {error}",
             fix="see whether the service speaks another version of the dialect",
