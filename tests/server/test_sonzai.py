@@ -15,6 +15,7 @@ import pytest
 from turnspan.dialects.instants import iso_of, ns_of
 from turnspan.schema import decode_turn, encode_turn
 from turnspan.server.dialect import Dialect, dialects
+from turnspan.server.jobs import MAX_ATTEMPTS
 from turnspan.server.limits import Limits
 from turnspan.server.routes.sonzai import extraction
 from turnspan.server.store.port import TurnFilter
@@ -292,6 +293,22 @@ def test_a_job_that_is_done_twice_makes_one_turn(serve):
         handler(store, job)
 
     assert len(list(store.export(TurnFilter()))) == 1
+
+
+@EACH_STORE
+def test_the_last_attempt_asks_no_plugin(serve, plugin):
+    """Whatever ended the process each time before, the turn is stored in the end."""
+    calls = []
+    plugin(extract=calls.append)
+    idle = serve(known=_without_jobs())
+    idle.post(f"{SESSION}/turn", TURN)
+    for _ in range(MAX_ATTEMPTS):
+        job = idle.store.claim_job(["sonzai.turn"], lease_s=-1.0)
+
+    dialects()["sonzai"].jobs["sonzai.turn"](idle.store.of("default"), job)
+
+    assert (job.attempt, calls) == (MAX_ATTEMPTS, [])
+    assert len(idle.get("/v1/turns").json["data"]) == 1
 
 
 @EACH_STORE
@@ -598,6 +615,30 @@ def test_arguments_that_are_no_json_are_kept_as_they_are(serve):
     )
 
     assert [step.input.content for step in turn.steps] == odd
+
+
+@EACH_STORE
+def test_values_that_are_hard_to_write_are_taken_or_refused(serve):
+    """Nothing that JSON can say makes the server fail."""
+    api = serve()
+    deep = b'{"a":' * 900 + b"1" + b"}" * 900
+    head = b'{"user_id":"a","session_id":"\\u0000","tool_definitions":'
+    ends = b'{"user_id":"a","session_id":"s","duration_seconds":1,"total_messages":'
+    asked = [
+        ("POST", f"{AGENT}/sessions/start", head + deep + b"}"),
+        ("POST", f"{AGENT}/sessions/start", head + b"1" * 400 + b"}"),
+        ("POST", f"{AGENT}/sessions/start", b'{"user_id":"a","session_id":"s"}'),
+        ("PUT", f"{SESSION}/tools", b'[{"name":"x","parameters":' + deep + b"}]"),
+        ("POST", f"{AGENT}/sessions/end", ends + b"1" * 30 + b"}"),
+        ("POST", f"{AGENT}/sessions/end", ends + b'1,"wait":true}'),
+    ]
+
+    statuses = [
+        api.request(method, path, body, headers={"content-type": "application/json"}).status
+        for method, path, body in asked
+    ]
+
+    assert [status for status in statuses if status not in {200, 202, 422}] == []
 
 
 def test_malformed_requests_are_refused_in_the_dialect_s_words(serve):

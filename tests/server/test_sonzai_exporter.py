@@ -233,6 +233,9 @@ class Service:
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 service.requests.append((self.path, body, dict(self.headers)))
+                self.answer()
+
+            def answer(self):
                 fitting = [s for end, s in service.answers.items() if end in self.path]
                 status, told = (fitting or [(200, {"success": True})])[0]
                 sent = json.dumps(told).encode()
@@ -242,6 +245,9 @@ class Service:
                     self.send_header("retry-after", "7")
                 self.end_headers()
                 self.wfile.write(sent)
+
+            def do_GET(self):
+                self.answer()
 
             def log_message(self, *_):
                 """Quiet."""
@@ -325,6 +331,21 @@ def test_a_turn_without_a_text_is_refused_here(unconfigured):
     assert service.requests == []
 
 
+def test_turns_that_were_recorded_natively_are_read(serve):
+    """A context tells what was said in any turn of the session, whichever way it came."""
+    api = serve()
+    turns = [
+        turn.model_copy(update={"session_id": "s", "user_id": "ada"})
+        for turn in sample_turns(40, seed=7)
+    ]
+    body = b"".join(map(line_of, turns))
+    api.post("/v1/turns", body, headers={"content-type": "application/x-ndjson"})
+
+    read = turnspan.read(f"sonzai+{api.url}", agent="assistant", user_id="ada", session_id="s")
+
+    assert [said(turn) for turn in read] == merged([said(turn) for turn in turns])
+
+
 # --- reading ---------------------------------------------------------------------------------
 
 
@@ -336,6 +357,20 @@ def test_reading_asks_for_a_session_of_somebody(unconfigured, missing):
 
     with pytest.raises(ReaderError, match="in one session of one user with one agent"):
         list(turnspan.read("sonzai+http://127.0.0.1:1", **asked))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [{}, {"recent_turns": None}, {"recent_turns": [1]}, {"recent_turns": [{"role": "user"}]}],
+)
+def test_a_service_that_tells_no_messages_is_an_error(unconfigured, told):
+    """What is no context is told apart from one that is empty."""
+    with Service({"/context": (200, told)}) as service:
+        host = f"127.0.0.1:{service.http.server_address[1]}"
+        read = turnspan.read(f"sonzai+http://{host}", agent="a", user_id="u", session_id="s")
+
+        with pytest.raises(ReaderError, match="cannot be read"):
+            list(read)
 
 
 def test_turns_cannot_be_chosen_by_when_they_began(unconfigured):

@@ -40,10 +40,10 @@ __all__ = [
 _BOTH_WAYS: Final = frozenset(
     {"session_id", "user_id", "agent", "input", "output", "schema_version"}
 )
-_OF_AGENTS: Final = frozenset({"agent.id", "agent.version", "agent.description"})
+_OF_AGENTS: Final = frozenset({"agent/id", "agent/version", "agent/description"})
 LOST_WRITING: Final = (
-    frozenset(Turn.model_fields) - _BOTH_WAYS - {"id", "steps"} | {"agent.version"}
-) | {"agent.description"}
+    frozenset(Turn.model_fields) - _BOTH_WAYS - {"id", "steps"} | {"agent/version"}
+) | {"agent/description"}
 """Fields of a turn that are not sent. Of its steps, calls of tools are, without their times."""
 LOST: Final = (frozenset(Turn.model_fields) - _BOTH_WAYS - {"messages"}) | _OF_AGENTS
 """Fields of a turn that cannot be read. Its times are those at which the service took it, its

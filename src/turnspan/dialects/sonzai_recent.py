@@ -56,7 +56,7 @@ def turns_of(
                 at=first,
                 number=index + 1,
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, OverflowError) as error:
             raise WireError(
                 f"a recent message is unreadable: {type(error).__name__}: {error}",
                 fix="see whether the service speaks another version of the dialect",
