@@ -1,4 +1,4 @@
-"""The StateBase dialect: sessions, turns, versioned state, errors, rate-limit headers.
+"""The StateBase dialect: sessions, turns, versioned state, errors, rate limits.
 
 Source: https://docs.statebase.org (API reference), statebase 0.4.1, and the OpenAPI document that
 StateBase's own TypeScript and Python repositories hold. Where these differ, answers are a superset.

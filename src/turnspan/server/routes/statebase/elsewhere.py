@@ -1,4 +1,4 @@
-"""Health, and what StateBase has and we do not: memories, traces, entities, numbers."""
+"""Health, and what StateBase has that is not turnspan's: memories, traces, and more."""
 
 from __future__ import annotations
 
