@@ -25,7 +25,7 @@ router: Final[DialectRouter] = DialectRouter()
 def list_interactions(
     store: Reading, where: Detailed, after: Cursor, limit: Limit = 50
 ) -> dict[str, Any]:
-    """A page of interactions, newest first; no page is an error, an empty one neither."""
+    """A page of interactions, newest first; an empty one where none matches."""
     page = store.turns(where, limit=limit, after=after)
     last = page.items[-1].position if page.has_more and page.items else None
     data = [interaction_of(stored.turn) for stored in page.items]
