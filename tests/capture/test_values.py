@@ -346,6 +346,19 @@ def test_no_code_of_a_class_is_run(tape):
     assert len(tape.turn.steps) == 3
 
 
+def test_no_code_of_a_name_is_run():
+    """The name of an item is as odd as an item can be, at any depth."""
+    odd = object.__new__(HostileMeta("Hostile", (), {"__hash__": lambda _: 1}))
+
+    class Stored(enum.Enum):
+        X = 1
+        value = property(_refuse)
+
+    for name in (odd, Stored.X, Word.YES, 1, None):
+        assert to_json({name: 1}, Limits()).text.endswith(":1}")
+        assert to_json({"in": [{name: Stored.X}]}, Limits()).text.startswith('{"in":[{"')
+
+
 def test_a_cycle_says_that_it_contains_itself():
     """In containers as in objects."""
     row: list[Any] = [1]

@@ -7,7 +7,7 @@ nodes and depth.
 
 from __future__ import annotations
 
-import marshal
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,8 +23,9 @@ FAST: Final = (
     | orjson.OPT_PASSTHROUGH_DATACLASS
     | orjson.OPT_PASSTHROUGH_DATETIME
 )
-WIDE: Final = 512  # a mapping with more items is counted, not handed to the encoder unseen
-FEW: Final = 32  # items of a container inside another that are glanced at
+WIDE: Final = 512  # a mapping with more items is counted item by item
+ROOM: Final = 2**15  # characters, or their weight in items: what has room is not counted
+ITEM: Final = 16
 MAX_CONTAINERS: Final = 2_000  # so many are counted before a value is walked instead
 MAX_NODES: Final = 20_000
 
@@ -41,24 +42,15 @@ class Written:
 def quick_json(value: Any, max_bytes: int) -> str | None:
     """Write what is small and built of exact builtins, as most values are; None otherwise."""
     try:
-        if type(value) is dict and len(value) <= WIDE:
-            for item in value.values():
-                kind = type(item)
-                if kind is str:
-                    if len(item) > WIDE and len(item) > max_bytes:
-                        return None
-                elif (kind is dict or kind is list or kind is tuple) and not _is_flat(item):
-                    if _is_small([value], max_bytes):
-                        break
-                    return None
-        elif not _is_small([value], max_bytes):
+        if (
+            type(value) is not dict or len(value) > WIDE or _room_after(value.values(), ROOM) < 0
+        ) and not _is_small([value], max_bytes):
             return None
-        # The encoder would ask an enumeration for its value, which is code; this refuses
-        # whatever is no builtin before anything is asked.
-        marshal.dumps(value)
+        # Of exact builtins the encoder asks nothing that is code, and refuses any other name
+        # than a string.
         data = orjson.dumps(value, None, FAST)
     except (TypeError, ValueError, RecursionError, RuntimeError):
-        return None  # no exact builtin, or another thread is changing it: to be walked
+        return None  # or another thread is changing it: to be walked
     return data.decode() if len(data) <= max_bytes else None
 
 
@@ -68,15 +60,30 @@ def to_json(value: object, limits: Limits) -> Written:
     return _walked(value, limits) if text is None else Written(text)
 
 
-def _is_flat(container: Any) -> bool:
-    """Whether it is short, and holds nothing that holds anything: a glance is enough."""
-    if len(container) > FEW:
-        return False
-    for item in container.values() if type(container) is dict else container:
+def _room_after(items: Iterable[Any], room: int) -> int:
+    """What is left of ``room`` after ``items``; less than none if some is no exact builtin.
+
+    What `_is_small` finds out, for little and in less time: each call of the caller's comes by
+    here. There is one budget, in which an item weighs as much as some characters, and a container
+    has paid for its items before they are looked at.
+    """
+    for item in items:
         kind = type(item)
-        if kind is dict or kind is list or kind is tuple or (kind is str and len(item) > WIDE):
-            return False
-    return True
+        if kind is str:
+            room -= len(item)
+        elif kind is dict:
+            if (room := room - len(item) * ITEM) < 0:
+                return room
+            room = _room_after(item.values(), room)
+        elif kind is float or kind is int or kind is bool or item is None:
+            continue
+        elif kind is list or kind is tuple:
+            if (room := room - len(item) * ITEM) < 0:
+                return room
+            room = _room_after(item, room)
+        else:
+            return -1
+    return room
 
 
 def _is_small(waiting: list[Any], max_bytes: int) -> bool:

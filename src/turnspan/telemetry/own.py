@@ -28,12 +28,14 @@ class OwnSpans:
     A step follows its turn in everything but its id, so the sampler is asked once a turn.
     """
 
-    __slots__ = ("_decide", "_span_id", "_trace_id")
+    __slots__ = ("_decide", "_span_id", "_takes_all", "_trace_id")
 
     def __init__(self, ids: Ids, sampler: Sampler | None = None) -> None:
         self._trace_id = ids.trace_id
         self._span_id = ids.span_id
-        self._decide = (sampler or Sampler()).decide
+        sampler = sampler or Sampler()
+        self._decide = sampler.decide
+        self._takes_all = sampler.takes_all
 
     def start(  # noqa: PLR0917  # as the port has it
         self,
@@ -51,7 +53,10 @@ class OwnSpans:
         current = current_context()
         if parent is None:
             span = LightSpan()
-            self._join(span, current)
+            if SPAN_KEY not in current or not self._join(span, current):
+                span.trace_id = trace_id = self._trace_id()
+                if not self._takes_all and not self._decide(trace_id, None):
+                    span.sampled, span.flags = False, 0
         else:
             span = step = LightStepSpan()
             step.parent = parent
@@ -95,19 +100,17 @@ class OwnSpans:
             span.flags &= ~_SAMPLED_FLAG
             span.sampled = span.sampled and keeps_notes
 
-    def _join(self, span: LightSpan, current: Context) -> None:
-        """Make ``span`` a child of the current span, or the root of a new trace."""
-        context = _context_of(current[SPAN_KEY]) if SPAN_KEY in current else None
+    def _join(self, span: LightSpan, current: Context) -> bool:
+        """Make ``span`` a child of the current span, if that has a valid identity."""
+        context = _context_of(current[SPAN_KEY])
         if context is None:
-            span.trace_id = trace_id = self._trace_id()
-            if not self._decide(trace_id, None):
-                span.sampled, span.flags = False, 0
-            return
+            return False
         span.trace_id = context.trace_id
         span.parent_span_id = context.span_id
         span.state = state_of(context)
         span.sampled = self._decide(context.trace_id, bool(context.trace_flags & _SAMPLED_FLAG))
         span.flags = (context.trace_flags & _RANDOM_FLAG) | (_SAMPLED_FLAG if span.sampled else 0)
+        return True
 
 
 def _context_of(found: Any) -> SpanContext | None:

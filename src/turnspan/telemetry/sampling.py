@@ -42,6 +42,11 @@ class Sampler:
             return parent_sampled
         return trace_id & _LOW_64 < self.bound
 
+    @property
+    def takes_all(self) -> bool:
+        """Is every trace exported that begins here?"""
+        return self.bound >= _ALWAYS
+
     @classmethod
     def read(cls, environ: Mapping[str, str], *, ignored: Ignored = say_ignored) -> Sampler:
         """The sampler that `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG` name.
