@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import io
 import json
 import socket
 import threading
@@ -110,9 +111,13 @@ def test_a_generator_is_not_consumed(tape):
     def inner(things):
         return things
 
-    with socket.socket() as plug, open(__file__, encoding="utf-8") as file:
+    class Tail(io.RawIOBase):
+        def __init__(self):
+            self.line = "read already"
+
+    with socket.socket() as plug, open(__file__, encoding="utf-8") as file, Tail() as tail:
         items = (n for n in (1, 2, 3))
-        things = [items, iter([1]), file, plug, threading.Lock(), types, object()]
+        things = [items, iter([1]), file, tail, plug, threading.Lock(), types, object()]
         with turnspan.turn():
             assert inner(things) is things
         at = file.tell()
@@ -123,6 +128,7 @@ def test_a_generator_is_not_consumed(tape):
         "<generator>",
         "<list_iterator>",
         "<_io.TextIOWrapper>",
+        f"<{__name__}.{Tail.__qualname__}>",
         {"family": 2, "type": 1, "proto": 0, "_closed": False, "_io_refs": 0},
         "<_thread.lock>",
         "<module>",

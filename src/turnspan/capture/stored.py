@@ -265,6 +265,7 @@ _BY_NAME: Final[dict[tuple[str, str], Callable[[Any, Any], Any]]] = {
     ("pathlib._local", "PurePath"): lambda kind, value: kind.__str__(value),
     ("collections", "deque"): lambda kind, value: _first(kind.__iter__(value)),
     ("enum", "Enum"): lambda _, value: object.__getattribute__(value, "_value_"),
+    ("_io", "_IOBase"): _named_only,  # from Python 3.12 on, files have an instance dictionary
     ("types", "MappingProxyType"): lambda _, __: Opaque("<mappingproxy>"),
     ("types", "SimpleNamespace"): lambda kind, value: _public(
         kind.__dict__["__dict__"].__get__(value)
