@@ -100,7 +100,7 @@ class Recorder:
                     put_extras(self, turn, call)
                 self.announce(turn)
         except BaseException as exc:  # noqa: BLE001  # border: nothing of ours reaches the caller
-            self._undo(draft or current_draft.get(), parent)
+            self.undo(draft or current_draft.get(), parent)
             self.contain("a call could not be recorded", exc)
             return None
         return draft
@@ -274,6 +274,13 @@ class Recorder:
         except Exception as exc:  # noqa: BLE001  # border: nothing of ours reaches the caller
             self.failed("a span could not be ended", exc)
 
+    def undo(self, draft: Draft | None, parent: Draft | None) -> None:
+        """Leave what was opened when its beginning was interrupted."""
+        if draft is not None and draft is not parent:
+            self.abandon(draft)
+            if current_draft.get() is draft:  # interrupted before it had its token
+                current_draft.set(parent)
+
     def contain(self, what: str, error: BaseException) -> None:
         """Keep a failure of our own from the caller; whatever is not ours goes on to it."""
         if not isinstance(error, Exception) or is_anothers(error):
@@ -348,11 +355,6 @@ class Recorder:
             fields["metadata"] = {key: self.json(item) for key, item in session.metadata.items()}
         if session.tags:
             fields["tags"] = list(session.tags)
-
-    def _undo(self, draft: Draft | None, parent: Draft | None) -> None:
-        """Leave what `enter` had opened when it was interrupted."""
-        if draft is not None and draft is not parent:
-            self.abandon(draft)
 
     def _close_without_output(self, draft: Draft) -> None:
         try:
