@@ -126,6 +126,37 @@ def test_an_interrupt_right_after_a_turn_became_current_leaves_none_current(
     assert tape.turn.input.content == "spared"
 
 
+@pytest.mark.parametrize("place", ["stored._by_class", "guarded.redacted", "state", "reasoning"])
+def test_a_time_limit_holds_while_something_is_read_or_asked(record, monkeypatch, place):
+    """None of the borders at which a failure becomes a placeholder keeps it."""
+
+    class TimeIsUp(Exception):
+        pass
+
+    def handle(number, frame):
+        raise TimeIsUp
+
+    def strike(*_):
+        signal.raise_signal(signal.SIGUSR1)
+
+    tape = record(policy=turnspan.Policy(hide=["password"]))
+    options = {} if "." in place else {place: strike}
+    late = turnspan.agent(**options)(lambda question: question)
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        with monkeypatch.context() as patched:
+            if not options:
+                patched.setattr(f"turnspan.capture.{place}", strike)
+            with pytest.raises(TimeIsUp):
+                late(threading.Event())
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    answer("in time")
+
+    assert current_draft.get() is None
+    assert tape.turns[-1].input.content == "in time"
+
+
 def test_our_own_failures_near_the_end_of_the_stack_stay_ours(tape):
     """Saying that something failed takes room, which there may not be."""
 

@@ -18,12 +18,13 @@ from turnspan.capture.conversation import Conversation
 from turnspan.capture.drafts import Draft, Fields, StepDraft, TurnDraft, trace_of
 from turnspan.capture.endings import drop_contents, leave_elsewhere, put_rest, restore
 from turnspan.capture.extras import put_extras, put_last_extras
-from turnspan.capture.failures import error_of, is_anothers, status_of
+from turnspan.capture.failures import error_of, status_of
 from turnspan.capture.guarded import guarded
 from turnspan.capture.lines import LINE, SHORT_CHARS, Nowhere, careful_line, line_of, shortened
 from turnspan.capture.options import Options
 from turnspan.capture.redaction import Redaction
 from turnspan.capture.values import Limits, to_json
+from turnspan.interrupts import is_anothers
 from turnspan.notices import say
 from turnspan.ports import Activation, Clock, Ids, SpanSource, TurnLog
 

@@ -9,11 +9,11 @@ from typing import Any, Final
 import orjson
 
 from turnspan.capture.drafts import Draft
-from turnspan.capture.failures import is_anothers
 from turnspan.capture.hidden import HIDDEN, Paths, Place
 from turnspan.capture.patterns import searches
 from turnspan.capture.policy import Level, Policy, Redactor
 from turnspan.capture.stored import type_name
+from turnspan.interrupts import is_anothers
 from turnspan.notices import say
 
 __all__ = ["WITHHELD", "Notes", "Redaction", "stricter"]

@@ -18,6 +18,7 @@ import orjson
 
 from turnspan.capture.hidden import HIDDEN
 from turnspan.capture.secret_names import is_secret
+from turnspan.interrupts import is_anothers
 
 __all__ = ["Entries", "Opaque", "is_bytes", "plain", "type_name"]
 
@@ -44,13 +45,15 @@ class Opaque:
 
 
 def plain(value: object) -> Any:
-    """One level of ``value`` as exact builtins, or `Opaque`. Never raises."""
+    """One level of ``value`` as exact builtins, or `Opaque`. Raises only what is another's."""
     kind = type(value)
     try:
         # By identity: a metaclass may have a `__hash__` or `__eq__` of its own.
         known = _KNOWN.get(id(kind))
         return _by_class(kind, value) if known is None else known(value)
-    except Exception:  # noqa: BLE001  # border: whoever asked says that it could not be read
+    except Exception as exc:  # border: whoever asked says that it could not be read
+        if is_anothers(exc):
+            raise
         return Opaque(f"<{type_name(kind)}>")
 
 
