@@ -299,6 +299,25 @@ def test_what_a_redactor_fails_on_is_withheld(record, caplog, redact):
     assert SECRET.encode() not in written(tape)
 
 
+def test_half_a_character_from_a_redactor_costs_no_more_than_itself(record):
+    """The rest of the record is kept."""
+    tape = record(policy=turnspan.Policy(redact=lambda path, text: f"{text}\ud83d"))
+    with turnspan.turn(input="hello"):
+        pass
+
+    assert tape.turn.input == Content(content="hello?")
+
+
+def test_patterns_are_looked_for_in_the_names_of_errors_too(record):
+    """A class that is made from data is named by it."""
+    tape = record(policy=turnspan.Policy(patterns=[re.compile(SECRET)]))
+    with pytest.raises(Vault), turnspan.turn():
+        raise type(f"No_{SECRET}", (Vault,), {})
+
+    assert tape.turn.error.type == f"{__name__}.No_<hidden>"
+    assert SECRET.encode() not in written(tape)
+
+
 def test_an_exit_out_of_a_redactor_goes_on_once_the_record_is_written(record):
     """It is the program's, and the text is withheld all the same."""
     tape = record(policy=turnspan.Policy(redact=exiting))

@@ -13,6 +13,7 @@ from turnspan.capture.hidden import HIDDEN, Paths, Place
 from turnspan.capture.patterns import searches
 from turnspan.capture.policy import Level, Policy, Redactor
 from turnspan.capture.stored import type_name
+from turnspan.capture.texts import encodable
 from turnspan.interrupts import is_anothers
 from turnspan.notices import say
 
@@ -160,7 +161,7 @@ class Redaction:
         try:
             shown = redact(path, text)
             if type(shown) is str:
-                return shown
+                return encodable(shown)
             why = f"answered a {type(shown).__name__}"
         except BaseException as exc:  # noqa: BLE001  # border: the callable is the caller's
             why = f"raised {type(exc).__name__}"
