@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["Checkup", "SettingRow"]
 
 CONNECT_S: Final = 2.0
-_OURS: Final = "TURNSPAN_"
 _SECRET: Final = ("HEADERS", "KEY", "TOKEN", "CERTIFICATE", "SECRET", "PASSWORD")
 
 
@@ -105,16 +104,10 @@ class Checkup:
         return "environment" if is_set else "default"
 
     def _unknown(self) -> Iterator[Finding]:
-        from difflib import get_close_matches
+        from turnspan.settings import unknown
 
-        from turnspan.settings import options
-
-        known = [option.env for option in options()]
-        for name in sorted(set(self._environ) - set(known)):
-            if name.startswith(_OURS):
-                close = get_close_matches(name, known, 1)
-                fix = f"did you mean {close[0]}?" if close else "unset it, or see docs/settings.md"
-                yield Finding("settings", WARNING, f"{name} is no variable of turnspan", fix)
+        for name, fix in unknown(self._environ).items():
+            yield Finding("settings", WARNING, f"{name} is no variable of turnspan", fix)
 
     def _of_directory(self) -> Iterator[Finding]:
         if self.directory is None:
