@@ -437,6 +437,14 @@ def test_ids_that_show_a_secret_stay_apart(record):
     assert [turn.number for turn in tape.turns] == [1, 1, 2]
 
 
+def test_secret_arguments_of_a_callable_without_a_signature_are_never_recorded(tape):
+    """Those that are given by their names are known by them."""
+    greet = turnspan.agent("{name}".format)
+    greet(name="ada", password=SECRET)
+
+    assert json.loads(tape.turn.input.content) == {"name": "ada", "password": "<hidden>"}
+
+
 def test_arguments_of_an_obviously_secret_name_are_never_recorded(record):
     """Without any policy; what stands under a key of a mapping is data."""
     tape = record()
