@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import collections
+import functools
 import io
 import json
 import socket
 import threading
 import time
 import types
+import urllib.request
 from typing import Any
 
+import httpx
 import msgspec
 import numpy as np
 import pytest
+import starlette.datastructures
+import starlette.requests
 
 import turnspan
 from turnspan.capture.values import Limits, to_json
@@ -102,6 +107,34 @@ def test_what_is_loaded_lazily_stays_where_it_is(tape):
 
     assert json.loads(tape.step.input.content) == {"row": {"id": 7, "name": "ada"}}
     assert Column.asked == 0
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        starlette.requests.Request({"type": "http", "headers": [(b"cookie", b"sid=hunter2")]}),
+        starlette.datastructures.Headers({"cookie": "sid=hunter2"}),
+        httpx.Request("GET", "http://localhost", headers={"authorization": "hunter2"}),
+        httpx.Response(200, request=httpx.Request("GET", "http://ada:hunter2@localhost")),
+        urllib.request.Request("http://localhost", headers={"Authorization": "hunter2"}),
+    ],
+    ids=lambda message: type(message).__module__,
+)
+def test_what_travels_over_http_keeps_what_it_carries(message):
+    """A route's request has the keys and cookies of whoever sent it, and the whole application."""
+    assert read([message]) == [f"<{type(message).__module__}.{type(message).__name__}>"]
+
+
+def test_a_partial_keeps_its_secret_keywords():
+    """As the call that it stands for would."""
+    bound = functools.partial(print, "a", end="", password="hunter2")
+
+    keywords = {"end": "", "password": "<hidden>"}
+    assert read(bound) == {
+        "func": "<builtin_function_or_method>",
+        "args": ["a"],
+        "keywords": keywords,
+    }
 
 
 def test_a_generator_is_not_consumed(tape):
