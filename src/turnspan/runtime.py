@@ -32,7 +32,7 @@ from turnspan.journal import Directory, Journal, RingLog
 from turnspan.notices import hide_with, say
 from turnspan.ports import Clock, Exporter, Ids, Observer, SpanSource, takes_feedback
 from turnspan.schema import RandomIds
-from turnspan.settings import Settings
+from turnspan.settings import Settings, unknown
 from turnspan.telemetry import SelfMetrics, detect_resource, span_source
 from turnspan.telemetry.baggage import reader_of
 
@@ -323,6 +323,8 @@ def _from_environment(
 ) -> Runtime:
     read = Settings.read(os.environ, given)
     policy = Policy.chosen(policy, read, given)
+    for name, fix in unknown(os.environ).items():  # misspelt, one that hides would hide nothing
+        say(f"variable {name}", "turnspan: %s is no variable of turnspan: %s", name, fix)
     targets = read.exporters if exporters is None else exporters
     return Runtime(read, build_all(targets, settings=read), policy=policy)
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from math import isfinite
 from typing import Any
 
 from turnspan.errors import SettingsError
 
-__all__ = ["Option", "Settings", "options", "size_of"]
+__all__ = ["Option", "Settings", "options", "size_of", "unknown"]
 
+_OTHERS = ("TURNSPAN_STORE",)  # a variable of `turnspan serve`, no option of the library
 _WORDS = {"true": True, "1": True, "yes": True, "on": True}
 _WORDS |= {"false": False, "0": False, "no": False, "off": False}
 _SIZES = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30}
@@ -207,6 +208,23 @@ def options() -> tuple[Option, ...]:
         Option(name=f.name, default=f.default, kind=str(f.type), **f.metadata)
         for f in fields(Settings)
     )
+
+
+def unknown(environ: Mapping[str, str]) -> dict[str, str]:
+    """Variables that are named as ours are and are none, and what to do about each."""
+    known = [*(option.env for option in options()), *_OTHERS]
+    return {
+        name: _advice(name, known)
+        for name in sorted(environ)
+        if name.startswith("TURNSPAN_") and name not in known
+    }
+
+
+def _advice(name: str, known: Sequence[str]) -> str:
+    from difflib import get_close_matches  # here: few are misspelt
+
+    close = get_close_matches(name, known, 1)
+    return f"did you mean {close[0]}?" if close else "unset it, or see docs/settings.md"
 
 
 def _from_text(option: Option, text: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -241,6 +242,31 @@ def test_a_configuration_that_fails_is_tried_once(caplog):
     assert [active.awaken(), active.awaken()] == [None, None]
     assert tried == [1]
     assert "turnspan records nothing: no such exporter" in caplog.text
+
+
+@pytest.mark.parametrize("strike", [KeyboardInterrupt, TimeoutError])
+def test_a_configuration_that_is_interrupted_is_tried_again(tape, strike):
+    """The interrupt is the caller's, and recording isn't off for good because of it."""
+    strikes = [strike]
+
+    def handle(number, frame):
+        raise strikes.pop()
+
+    def configure():
+        if strikes:
+            signal.raise_signal(signal.SIGUSR1)
+        waking.use(tape.recorder)
+
+    waking = Active()
+    waking.on_first_use(configure)
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        with pytest.raises(strike):
+            waking.awaken()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+    assert waking.awaken() is tape.recorder
 
 
 def test_a_child_forked_while_another_thread_configures_can_configure():

@@ -109,6 +109,24 @@ def test_the_signature_and_the_names_are_kept():
     assert inspect.iscoroutinefunction(Desk().coroutine)
 
 
+def test_a_callable_that_refuses_to_tell_its_signature_is_recorded(tape):
+    """Whatever it raises; a module that decorates it can be imported as before."""
+
+    class Vain:
+        __name__ = "vain"
+
+        @property
+        def __signature__(self):
+            raise RuntimeError
+
+        def __call__(self, question):
+            return question
+
+    turnspan.agent(Vain())("q")
+
+    assert tape.turn.input.content == "q"
+
+
 def test_a_decorated_function_can_be_pickled_and_copied():
     """A process pool gets it by its name, as any function."""
     assert pickle.loads(pickle.dumps(at_module_level)) is at_module_level

@@ -60,7 +60,7 @@ def test_an_interrupt_inside_a_step_leaves_its_turn_current(tape):
     ]
 
 
-@pytest.mark.parametrize("place", ["start", "end"])
+@pytest.mark.parametrize("place", ["start", "result", "end"])
 def test_what_a_signal_handler_raises_in_our_code_reaches_the_caller(tape, monkeypatch, place):
     """A time limit set by a signal holds, wherever the program stands when it is over."""
 
@@ -71,7 +71,7 @@ def test_what_a_signal_handler_raises_in_our_code_reaches_the_caller(tape, monke
         raise TimeIsUp
 
     before = signal.signal(signal.SIGUSR1, handle)
-    name = {"start": "open_turn", "end": "close"}[place]
+    name = {"start": "open_turn", "result": "leave", "end": "close"}[place]
     real = getattr(tape.recorder, name)
 
     def struck(*args, **kwargs):
@@ -83,6 +83,72 @@ def test_what_a_signal_handler_raises_in_our_code_reaches_the_caller(tape, monke
             patched.setattr(tape.recorder, name, struck)
             with pytest.raises(TimeIsUp):
                 answer("late")
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    answer("in time")
+
+    assert current_draft.get() is None
+    assert tape.turns[-1].input.content == "in time"
+
+
+class StruckOnce:
+    """The current draft, whose first change is followed at once by an interrupt."""
+
+    def __init__(self):
+        self.get, self.reset = current_draft.get, current_draft.reset
+        self.strikes = [KeyboardInterrupt()]
+
+    def set(self, draft):
+        token = current_draft.set(draft)
+        if self.strikes:
+            raise self.strikes.pop()
+        return token
+
+
+def in_a_block(question):
+    with turnspan.turn(input=question):
+        pass
+
+
+@pytest.mark.parametrize("begin", [answer, in_a_block])
+def test_an_interrupt_right_after_a_turn_became_current_leaves_none_current(
+    tape, monkeypatch, begin
+):
+    """Else whatever comes later would be a step of a turn that never ends."""
+    with monkeypatch.context() as patched:
+        patched.setattr("turnspan.capture.recorder.current_draft", StruckOnce())
+        with pytest.raises(KeyboardInterrupt):
+            begin("struck")
+    after = current_draft.get()
+    begin("spared")
+
+    assert after is None
+    assert tape.turn.input.content == "spared"
+
+
+@pytest.mark.parametrize("place", ["stored._by_class", "guarded.redacted", "state", "reasoning"])
+def test_a_time_limit_holds_while_something_is_read_or_asked(record, monkeypatch, place):
+    """None of the borders at which a failure becomes a placeholder keeps it."""
+
+    class TimeIsUp(Exception):
+        pass
+
+    def handle(number, frame):
+        raise TimeIsUp
+
+    def strike(*_):
+        signal.raise_signal(signal.SIGUSR1)
+
+    tape = record(policy=turnspan.Policy(hide=["password"]))
+    options = {} if "." in place else {place: strike}
+    late = turnspan.agent(**options)(lambda question: question)
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        with monkeypatch.context() as patched:
+            if not options:
+                patched.setattr(f"turnspan.capture.{place}", strike)
+            with pytest.raises(TimeIsUp):
+                late(threading.Event())
     finally:
         signal.signal(signal.SIGUSR1, before)
     answer("in time")

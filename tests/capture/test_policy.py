@@ -299,6 +299,25 @@ def test_what_a_redactor_fails_on_is_withheld(record, caplog, redact):
     assert SECRET.encode() not in written(tape)
 
 
+def test_half_a_character_from_a_redactor_costs_no_more_than_itself(record):
+    """The rest of the record is kept."""
+    tape = record(policy=turnspan.Policy(redact=lambda path, text: f"{text}\ud83d"))
+    with turnspan.turn(input="hello"):
+        pass
+
+    assert tape.turn.input == Content(content="hello?")
+
+
+def test_patterns_are_looked_for_in_the_names_of_errors_too(record):
+    """A class that is made from data is named by it."""
+    tape = record(policy=turnspan.Policy(patterns=[re.compile(SECRET)]))
+    with pytest.raises(Vault), turnspan.turn():
+        raise type(f"No_{SECRET}", (Vault,), {})
+
+    assert tape.turn.error.type == f"{__name__}.No_<hidden>"
+    assert SECRET.encode() not in written(tape)
+
+
 def test_an_exit_out_of_a_redactor_goes_on_once_the_record_is_written(record):
     """It is the program's, and the text is withheld all the same."""
     tape = record(policy=turnspan.Policy(redact=exiting))
@@ -416,6 +435,14 @@ def test_ids_that_show_a_secret_stay_apart(record):
     assert first.startswith("<hidden:email>-")
     assert (first == third, first == second) == (True, False)
     assert [turn.number for turn in tape.turns] == [1, 1, 2]
+
+
+def test_secret_arguments_of_a_callable_without_a_signature_are_never_recorded(tape):
+    """Those that are given by their names are known by them."""
+    greet = turnspan.agent("{name}".format)
+    greet(name="ada", password=SECRET)
+
+    assert json.loads(tape.turn.input.content) == {"name": "ada", "password": "<hidden>"}
 
 
 def test_arguments_of_an_obviously_secret_name_are_never_recorded(record):

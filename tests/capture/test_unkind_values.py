@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import collections
+import functools
+import io
 import json
 import socket
 import threading
 import time
 import types
+import urllib.request
 from typing import Any
 
+import httpx
 import msgspec
 import numpy as np
 import pytest
+import starlette.datastructures
+import starlette.requests
 
 import turnspan
 from turnspan.capture.values import Limits, to_json
@@ -103,6 +109,34 @@ def test_what_is_loaded_lazily_stays_where_it_is(tape):
     assert Column.asked == 0
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        starlette.requests.Request({"type": "http", "headers": [(b"cookie", b"sid=hunter2")]}),
+        starlette.datastructures.Headers({"cookie": "sid=hunter2"}),
+        httpx.Request("GET", "http://localhost", headers={"authorization": "hunter2"}),
+        httpx.Response(200, request=httpx.Request("GET", "http://ada:hunter2@localhost")),
+        urllib.request.Request("http://localhost", headers={"Authorization": "hunter2"}),
+    ],
+    ids=lambda message: type(message).__module__,
+)
+def test_what_travels_over_http_keeps_what_it_carries(message):
+    """A route's request has the keys and cookies of whoever sent it, and the whole application."""
+    assert read([message]) == [f"<{type(message).__module__}.{type(message).__name__}>"]
+
+
+def test_a_partial_keeps_its_secret_keywords():
+    """As the call that it stands for would."""
+    bound = functools.partial(print, "a", end="", password="hunter2")
+
+    keywords = {"end": "", "password": "<hidden>"}
+    assert read(bound) == {
+        "func": "<builtin_function_or_method>",
+        "args": ["a"],
+        "keywords": keywords,
+    }
+
+
 def test_a_generator_is_not_consumed(tape):
     """Nor an iterator, a file or a socket read."""
 
@@ -110,9 +144,13 @@ def test_a_generator_is_not_consumed(tape):
     def inner(things):
         return things
 
-    with socket.socket() as plug, open(__file__, encoding="utf-8") as file:
+    class Tail(io.RawIOBase):
+        def __init__(self):
+            self.line = "read already"
+
+    with socket.socket() as plug, open(__file__, encoding="utf-8") as file, Tail() as tail:
         items = (n for n in (1, 2, 3))
-        things = [items, iter([1]), file, plug, threading.Lock(), types, object()]
+        things = [items, iter([1]), file, tail, plug, threading.Lock(), types, object()]
         with turnspan.turn():
             assert inner(things) is things
         at = file.tell()
@@ -123,6 +161,7 @@ def test_a_generator_is_not_consumed(tape):
         "<generator>",
         "<list_iterator>",
         "<_io.TextIOWrapper>",
+        f"<{__name__}.{Tail.__qualname__}>",
         {"family": 2, "type": 1, "proto": 0, "_closed": False, "_io_refs": 0},
         "<_thread.lock>",
         "<module>",

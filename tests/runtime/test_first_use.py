@@ -53,6 +53,16 @@ def test_an_unreadable_variable_never_reaches_the_caller(run, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"program.py"}
 
 
+def test_a_misspelt_variable_is_said(run, tmp_path):
+    """One that was to hide something would else hide nothing, and nobody would know."""
+    done = run(AGENT, TURNSPAN_CONTNET="false", TURNSPAN_DIR="here")
+
+    assert done.stdout == "ONE TWO\n"
+    assert done.stderr == (
+        "turnspan: TURNSPAN_CONTNET is no variable of turnspan: did you mean TURNSPAN_CONTENT?\n"
+    )
+
+
 def test_an_unknown_exporter_in_the_variable_never_reaches_the_caller(run, tmp_path):
     """As with any other mistake in the environment."""
     done = run(AGENT, TURNSPAN_EXPORTERS="gopher://turns.example")

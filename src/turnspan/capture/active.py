@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from turnspan.interrupts import is_anothers
 from turnspan.notices import say
 
 if TYPE_CHECKING:
@@ -70,13 +71,17 @@ class Active:
 
     def _try(self, configure: Callable[[], None]) -> None:
         self._configuring = True  # what it calls may be decorated
+        struck = False
         try:
             configure()
-        except Exception as exc:  # noqa: BLE001  # border: the runtime's door, in a caller's call
+        except BaseException as exc:  # border: the runtime's door, in a caller's call
+            struck = isinstance(exc, KeyboardInterrupt) or is_anothers(exc)
+            if struck or not isinstance(exc, Exception):
+                raise
             say("configure", "turnspan records nothing: %s", exc, level=40)
         finally:
             self._configuring = False
-            self._decided = True
+            self._decided = not struck  # else the next call tries again
 
 
 active: Active = Active()

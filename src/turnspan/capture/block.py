@@ -78,8 +78,7 @@ def _opened(recorder: Recorder, agent: str, value: object) -> Draft | None:
         if isinstance(draft, TurnDraft):
             recorder.announce(draft)
     except BaseException as exc:  # noqa: BLE001  # border: our failures are not the caller's
-        if draft is not None:
-            recorder.abandon(draft)
+        recorder.undo(draft or current_draft.get(), parent)
         recorder.contain("a turn could not be opened", exc)
         return None
     return draft

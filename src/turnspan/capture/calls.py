@@ -12,6 +12,7 @@ import orjson
 from turnspan.capture.hidden import HIDDEN
 from turnspan.capture.parts import looks_like_message
 from turnspan.capture.secret_names import is_secret
+from turnspan.interrupts import is_anothers
 
 __all__ = ["Call", "Parameters"]
 
@@ -38,8 +39,10 @@ class Parameters:
         """Read from the signature; none where a callable has no readable one."""
         try:
             found = list(inspect.signature(fn).parameters.values())
-        except (TypeError, ValueError):
-            return cls()
+        except Exception as exc:  # border: the callable is asked, and its own code may answer
+            if is_anothers(exc):
+                raise
+            return _WithSecrets()
         kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         names = [p.name for p in found if p.kind in kinds]
         bound = bool(names) and names[0] in _ITSELF and not isinstance(fn, partial)

@@ -108,8 +108,8 @@ def put_reasoning(
         if thought := explain(result):
             draft.add_text("reasoning", encodable(thought))
     except Exception as exc:  # noqa: BLE001  # border: the callable is the caller's
-        recorder.failed("the callable given as reasoning= failed", exc)
         draft.turn.cut(draft.path("reasoning"), "the callable given as reasoning= failed")
+        recorder.contain("the callable given as reasoning= failed", exc)
 
 
 def put_state(recorder: Recorder, turn: TurnDraft, where: str) -> None:
@@ -122,8 +122,8 @@ def put_state(recorder: Recorder, turn: TurnDraft, where: str) -> None:
         if written.cut is not None:
             turn.cut(where, written.cut, written.size_bytes)
     except Exception as exc:  # noqa: BLE001  # border: the callable is the caller's
-        recorder.failed(f"the callable given as state= failed for {where}", exc)
         turn.cut(where, "the callable given as state= failed")
+        recorder.contain(f"the callable given as state= failed for {where}", exc)
 
 
 def set_input(recorder: Recorder, draft: Draft, value: object) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from turnspan.capture.stored import type_name
 from turnspan.capture.values import Limits, cut_text, to_json
 
-__all__ = ["error_of", "is_anothers", "status_of"]
+__all__ = ["error_of", "status_of"]
 
 MAX_FRAMES: Final = 50
 MAX_CAUSES: Final = 5
@@ -35,25 +35,6 @@ def status_of(error: BaseException) -> str:
         if type_name(kind) in _CANCELLED:
             return "cancelled"
     return "error"
-
-
-def is_anothers(error: BaseException) -> bool:
-    """Whether ``error`` comes from a signal handler that happened to run while our code did.
-
-    Handlers run wherever the program stands; what they raise belongs to the caller.
-    """
-    import signal  # here: only failures need it
-
-    codes = set()
-    traceback = error.__traceback__
-    while traceback is not None:
-        codes.add(traceback.tb_frame.f_code)
-        traceback = traceback.tb_next
-    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
-    return any(
-        getattr(getattr(handler, "__func__", handler), "__code__", None) in codes
-        for handler in handlers
-    )
 
 
 def error_of(error: BaseException, limits: Limits) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from turnspan.capture.lines import line_of, shortened
 from turnspan.capture.policy import Policy
 from turnspan.capture.redacted import bare, redacted
 from turnspan.capture.redaction import WITHHELD, Notes, Redaction
+from turnspan.interrupts import is_anothers
 from turnspan.notices import say
 from turnspan.ports import Activation, OpenSpan, SpanSource, TurnLog
 
@@ -80,7 +81,9 @@ class _GuardedSpans:
             name, agent = redaction.line(name), redaction.line(agent)
             session_id = redaction.identifier(session_id, "session_id")
             user_id = redaction.identifier(user_id, "user_id")
-        except Exception as exc:  # noqa: BLE001  # border: the turn goes on without its names
+        except Exception as exc:  # border: the turn goes on without its names
+            if is_anothers(exc):
+                raise
             say("redaction", "turnspan: the names of a span are withheld", error=exc)
             name, agent, session_id, user_id = WITHHELD, WITHHELD, None, None
         return self._spans.start(
@@ -122,6 +125,8 @@ def _shown(record: dict[str, Any], redaction: Redaction, notes: Notes) -> dict[s
     try:
         return redacted(record, redaction, notes)
     except Exception as exc:  # noqa: BLE001  # border: what cannot be redacted is not written
+        if is_anothers(exc):
+            notes.passed = exc
         redaction.withheld += 1
         why = f"withheld: the policy could not be applied ({type(exc).__name__})"
         say("redaction", "turnspan: a record is %s", why, level=40)

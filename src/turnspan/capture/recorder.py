@@ -18,12 +18,13 @@ from turnspan.capture.conversation import Conversation
 from turnspan.capture.drafts import Draft, Fields, StepDraft, TurnDraft, trace_of
 from turnspan.capture.endings import drop_contents, leave_elsewhere, put_rest, restore
 from turnspan.capture.extras import put_extras, put_last_extras
-from turnspan.capture.failures import error_of, is_anothers, status_of
+from turnspan.capture.failures import error_of, status_of
 from turnspan.capture.guarded import guarded
 from turnspan.capture.lines import LINE, SHORT_CHARS, Nowhere, careful_line, line_of, shortened
 from turnspan.capture.options import Options
 from turnspan.capture.redaction import Redaction
 from turnspan.capture.values import Limits, to_json
+from turnspan.interrupts import is_anothers
 from turnspan.notices import say
 from turnspan.ports import Activation, Clock, Ids, SpanSource, TurnLog
 
@@ -100,7 +101,7 @@ class Recorder:
                     put_extras(self, turn, call)
                 self.announce(turn)
         except BaseException as exc:  # noqa: BLE001  # border: nothing of ours reaches the caller
-            self._undo(draft or current_draft.get(), parent)
+            self.undo(draft or current_draft.get(), parent)
             self.contain("a call could not be recorded", exc)
             return None
         return draft
@@ -274,6 +275,13 @@ class Recorder:
         except Exception as exc:  # noqa: BLE001  # border: nothing of ours reaches the caller
             self.failed("a span could not be ended", exc)
 
+    def undo(self, draft: Draft | None, parent: Draft | None) -> None:
+        """Leave what was opened when its beginning was interrupted."""
+        if draft is not None and draft is not parent:
+            self.abandon(draft)
+            if current_draft.get() is draft:  # interrupted before it had its token
+                current_draft.set(parent)
+
     def contain(self, what: str, error: BaseException) -> None:
         """Keep a failure of our own from the caller; whatever is not ours goes on to it."""
         if not isinstance(error, Exception) or is_anothers(error):
@@ -348,11 +356,6 @@ class Recorder:
             fields["metadata"] = {key: self.json(item) for key, item in session.metadata.items()}
         if session.tags:
             fields["tags"] = list(session.tags)
-
-    def _undo(self, draft: Draft | None, parent: Draft | None) -> None:
-        """Leave what `enter` had opened when it was interrupted."""
-        if draft is not None and draft is not parent:
-            self.abandon(draft)
 
     def _close_without_output(self, draft: Draft) -> None:
         try:

@@ -235,7 +235,7 @@ class _Pass:
             level = self._levels.get({"message": "error_message"}.get(key, key), "on")
             below, hit = self._redaction.paths.below(place, key)
             if key == "type":
-                shown[key] = item
+                shown[key] = self._redaction.line(item)
             elif level == "on":
                 text = self._redaction.text(item, below, f"{path}.{key}", self._notes)
                 shown[key] = HIDDEN if met or hit else text

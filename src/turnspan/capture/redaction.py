@@ -9,11 +9,12 @@ from typing import Any, Final
 import orjson
 
 from turnspan.capture.drafts import Draft
-from turnspan.capture.failures import is_anothers
 from turnspan.capture.hidden import HIDDEN, Paths, Place
 from turnspan.capture.patterns import searches
 from turnspan.capture.policy import Level, Policy, Redactor
 from turnspan.capture.stored import type_name
+from turnspan.capture.texts import encodable
+from turnspan.interrupts import is_anothers
 from turnspan.notices import say
 
 __all__ = ["WITHHELD", "Notes", "Redaction", "stricter"]
@@ -160,7 +161,7 @@ class Redaction:
         try:
             shown = redact(path, text)
             if type(shown) is str:
-                return shown
+                return encodable(shown)
             why = f"answered a {type(shown).__name__}"
         except BaseException as exc:  # noqa: BLE001  # border: the callable is the caller's
             why = f"raised {type(exc).__name__}"

@@ -81,7 +81,7 @@ class SampledRecorder(Recorder):
             if not turn.left_out:
                 self._begin(turn, call, args, kwargs)
         except BaseException as exc:  # noqa: BLE001  # border: nothing of ours reaches the caller
-            self._undo(turn or current_draft.get(), parent)
+            self.undo(turn or current_draft.get(), parent)
             self.contain("a call could not be recorded", exc)
             return None
         return turn

@@ -18,6 +18,7 @@ import orjson
 
 from turnspan.capture.hidden import HIDDEN
 from turnspan.capture.secret_names import is_secret
+from turnspan.interrupts import is_anothers
 
 __all__ = ["Entries", "Opaque", "is_bytes", "plain", "type_name"]
 
@@ -44,13 +45,15 @@ class Opaque:
 
 
 def plain(value: object) -> Any:
-    """One level of ``value`` as exact builtins, or `Opaque`. Never raises."""
+    """One level of ``value`` as exact builtins, or `Opaque`. Raises only what is another's."""
     kind = type(value)
     try:
         # By identity: a metaclass may have a `__hash__` or `__eq__` of its own.
         known = _KNOWN.get(id(kind))
         return _by_class(kind, value) if known is None else known(value)
-    except Exception:  # noqa: BLE001  # border: whoever asked says that it could not be read
+    except Exception as exc:  # border: whoever asked says that it could not be read
+        if is_anothers(exc):
+            raise
         return Opaque(f"<{type_name(kind)}>")
 
 
@@ -185,6 +188,12 @@ def _scalar(item: Any, value: Any) -> Any:
     return (_text_of(item) if kind is complex else item) if plain_one else _named_only(None, value)
 
 
+def _partial(kind: Any, value: Any) -> dict[str, Any]:
+    """Its keywords are arguments, of which those of a secret name are never recorded."""
+    fields = {name: kind.__dict__[name].__get__(value) for name in ("func", "args", "keywords")}
+    return {**fields, "keywords": _public(fields["keywords"])}
+
+
 def _named_only(_: Any, value: Any) -> Opaque:
     return Opaque(f"<{type_name(type(value))}>")
 
@@ -265,6 +274,8 @@ _BY_NAME: Final[dict[tuple[str, str], Callable[[Any, Any], Any]]] = {
     ("pathlib._local", "PurePath"): lambda kind, value: kind.__str__(value),
     ("collections", "deque"): lambda kind, value: _first(kind.__iter__(value)),
     ("enum", "Enum"): lambda _, value: object.__getattribute__(value, "_value_"),
+    ("_io", "_IOBase"): _named_only,  # from Python 3.12 on, files have an instance dictionary
+    ("functools", "partial"): _partial,
     ("types", "MappingProxyType"): lambda _, __: Opaque("<mappingproxy>"),
     ("types", "SimpleNamespace"): lambda kind, value: _public(
         kind.__dict__["__dict__"].__get__(value)
@@ -279,3 +290,22 @@ _BY_NAME: Final[dict[tuple[str, str], Callable[[Any, Any], Any]]] = {
     ("pydantic.v1.types", "SecretStr"): _named_only,
     ("pydantic.v1.types", "SecretBytes"): _named_only,
 }
+
+# What travels over HTTP carries the keys, tokens and cookies of whoever sent it, as bytes or in
+# mappings where no name tells, and a server's request holds the whole application.
+_OF_HTTP: Final = {
+    "aiohttp.client_reqrep": ("ClientRequest", "ClientResponse"),
+    "aiohttp.web_request": ("BaseRequest",),
+    "django.http.request": ("HttpRequest",),
+    "http.client": ("HTTPConnection", "HTTPMessage"),
+    "http.cookiejar": ("CookieJar",),
+    "httpx": ("Cookies", "Headers", "Request", "Response"),
+    "requests.models": ("PreparedRequest", "Request", "Response"),
+    "requests.sessions": ("Session",),
+    "starlette.datastructures": ("Headers",),
+    "starlette.requests": ("HTTPConnection",),
+    "tornado.httputil": ("HTTPServerRequest",),
+    "urllib.request": ("Request",),
+    "werkzeug.sansio.request": ("Request",),
+}
+_BY_NAME.update({(home, name): _named_only for home in _OF_HTTP for name in _OF_HTTP[home]})

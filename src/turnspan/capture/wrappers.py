@@ -76,10 +76,10 @@ def _sync(fn: AnyCallable, call: Call) -> AnyCallable:
             return fn(*args, **kwargs)
         try:
             result = fn(*args, **kwargs)
+            recorder.leave(draft, call, result)  # here: a signal may strike before it begins
         except BaseException as exc:
             recorder.fail(draft, exc)
             raise
-        recorder.leave(draft, call, result)
         return result
 
     # A generator that is awaited, by `types.coroutine`, is no stream, and stays a generator.
@@ -93,10 +93,10 @@ def _async(fn: AnyCallable, call: Call) -> AnyCallable:
             return await fn(*args, **kwargs)
         try:
             result = await fn(*args, **kwargs)
+            recorder.leave(draft, call, result)  # here: a signal may strike before it begins
         except BaseException as exc:
             recorder.fail(draft, exc)
             raise
-        recorder.leave(draft, call, result)
         return result
 
     return recorded

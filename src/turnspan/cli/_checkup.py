@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from turnspan.cli._arguments import STORE
 from turnspan.cli._disk import appendable, room, to_be_made, writable
 from turnspan.cli._finding import BROKEN, OK, WARNING, Finding
 from turnspan.cli._output import counted, shown_length, shown_size, shown_time
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["Checkup", "SettingRow"]
 
 CONNECT_S: Final = 2.0
-_OURS: Final = "TURNSPAN_"
 _SECRET: Final = ("HEADERS", "KEY", "TOKEN", "CERTIFICATE", "SECRET", "PASSWORD")
 
 
@@ -106,16 +104,10 @@ class Checkup:
         return "environment" if is_set else "default"
 
     def _unknown(self) -> Iterator[Finding]:
-        from difflib import get_close_matches
+        from turnspan.settings import unknown
 
-        from turnspan.settings import options
-
-        known = [STORE, *(option.env for option in options())]
-        for name in sorted(set(self._environ) - set(known)):
-            if name.startswith(_OURS):
-                close = get_close_matches(name, known, 1)
-                fix = f"did you mean {close[0]}?" if close else "unset it, or see docs/settings.md"
-                yield Finding("settings", WARNING, f"{name} is no variable of turnspan", fix)
+        for name, fix in unknown(self._environ).items():
+            yield Finding("settings", WARNING, f"{name} is no variable of turnspan", fix)
 
     def _of_directory(self) -> Iterator[Finding]:
         if self.directory is None:

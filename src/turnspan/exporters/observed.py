@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from turnspan.interrupts import is_anothers
 from turnspan.notices import say
 from turnspan.ports import Observer, TurnLog, journalled, takes_feedback
 from turnspan.schema.records import FEEDBACK, TURN
@@ -35,5 +36,7 @@ class ObservedLog:
             for observer in self._observers[kind]:
                 try:
                     observer.observe(shown)
-                except Exception as exc:  # noqa: BLE001  # a border: foreign exporters
+                except Exception as exc:  # a border: foreign exporters
+                    if is_anothers(exc):
+                        raise
                     say("observer", "an exporter in this process failed: %s", exc, error=exc)

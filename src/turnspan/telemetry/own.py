@@ -8,6 +8,7 @@ from typing import Any
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanContext
 
+from turnspan.interrupts import is_anothers
 from turnspan.notices import say
 from turnspan.ports import Ids, OpenSpan
 from turnspan.telemetry.activation import SpanActivation
@@ -118,6 +119,8 @@ def _context_of(found: Any) -> SpanContext | None:
     try:
         context: SpanContext = found.get_span_context()
         return context if context.is_valid else None
-    except Exception as exc:  # noqa: BLE001  # border: a span of somebody else's making
+    except Exception as exc:  # border: a span of somebody else's making
+        if is_anothers(exc):
+            raise
         say("current-span", "the current span could not be read", error=exc)
         return None
