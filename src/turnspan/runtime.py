@@ -97,8 +97,7 @@ class Runtime:
         self.journal: Journal | None = _journal(settings, self._resource, names, self._clock)
         self._ring = None if self.journal else ring or RingLog(settings.ring_bytes, exporters=names)
         self._build()
-        if self.journal is not None and self._carriers:
-            self.journal.adopt_aside(self._deliver)
+        self.adopt()
 
     def flush(self, timeout_s: float = 5.0) -> FlushReport:
         """Deliver what was recorded by now, within ``timeout_s``; what became of it."""
@@ -118,12 +117,11 @@ class Runtime:
         """
         report = self.delivery.close(_seconds(timeout_s), first=self._adopted)
         _close_all(self.exporters)
-        if self.recorder.is_busy:
-            self._rest()
-        else:
-            self.recorder.detach()
+        if not self._is_needed():
             if self.journal is not None:
                 self.journal.close()
+        elif self.journal is not None:
+            self.journal.retire(self._is_needed)
         return report
 
     def leave(self) -> None:
@@ -156,6 +154,18 @@ class Runtime:
             feedback=self.recorder.noted,
             parked=counts.parked if counts else None,
         )
+
+    def adopt(self) -> None:
+        """Have a look for what others have left, beside the caller; `flush` waits for it."""
+        if self.journal is not None and self._carriers:
+            self.journal.adopt_aside(self._deliver)
+
+    def _is_needed(self) -> bool:
+        """Is a turn still open? If none is, nothing is recorded any more."""
+        if self.recorder.is_busy:
+            return True
+        self.recorder.detach()
+        return False
 
     @property
     def _adopted(self) -> Wait:
@@ -353,6 +363,7 @@ def _install(runtime: Runtime) -> Runtime:
         _metrics.make(os.environ)
     if before is not None:
         before.close(before.settings.exit_s)
+        runtime.adopt()  # what it could not deliver
     return runtime
 
 
