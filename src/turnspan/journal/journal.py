@@ -303,12 +303,11 @@ class Journal:
         room_bytes = self._sweep() - min(budget_bytes // 16, MARGIN_BYTES)
         room_bytes -= self.log.appended - before  # perhaps not in the size yet
         if self.log.parked:
-            in_memory = self.log.ring.size_bytes
-            if room_bytes <= min(in_memory, budget_bytes // 2):
+            if room_bytes <= min(self.log.ring.size_bytes, budget_bytes // 2):
                 return
-            self.log.unpark()
-            room_bytes -= in_memory
-        self.log.ration(max(room_bytes, 0))
+            room_bytes -= self.log.unpark(room_bytes)
+        if not self.log.parked:
+            self.log.ration(max(room_bytes, 0))
 
     def _sweep(self) -> int:
         own = {
