@@ -83,9 +83,7 @@ class Adoption:
         adopted = 0
         postponed: dict[str, list[Tail]] = {}
         for owner, segments in sorted(self._directory.owners().items(), key=self._age):
-            if self._is_closed:
-                break
-            if owner in own:
+            if owner in own or self._is_closed:
                 continue
             wanted = self._wanted(owner, segments, list(backlogs), from_start=from_start)
             lock = self._lock_of(owner, all_hosts=all_hosts) if wanted else None
@@ -118,7 +116,7 @@ class Adoption:
         return self._postponed.get(exporter, ())
 
     def close(self) -> None:
-        """Let go of every owner, of one that is being adopted too; others may adopt what is left."""
+        """Let go of every owner, one that is being adopted included: others may adopt them."""
         with self._lock:
             self._is_closed = True
             running, self._running = self._running, {}
