@@ -77,7 +77,7 @@ def test_a_flood_stays_within_the_budget(make, directory):
 
 
 def test_what_memory_held_comes_back_within_the_budget(make, directory):
-    """Not all in one piece: as far as there is room, in segments of the usual size."""
+    """As far as there is room for it, made of what was delivered; in segments of the usual size."""
     journal = make(segment_bytes=10_000, directory_bytes=60_000, ring_bytes=2**20)
     backlog = journal.backlog(EXPORTER)
     for n in range(200):
@@ -89,6 +89,7 @@ def test_what_memory_held_comes_back_within_the_budget(make, directory):
         assert on_disk
         read += backlog.read(max_turns=on_disk, max_bytes=2**20)
         backlog.commit(on_disk)
+        backlog.read(max_turns=1, max_bytes=1)  # is done with those on disk
         journal.maintain()
         journal.maintain()
         segments = [path.stat().st_size for path in directory.journal.glob("*.ndjson")]

@@ -303,7 +303,7 @@ class Journal:
         room_bytes = self._sweep() - min(budget_bytes // 16, MARGIN_BYTES)
         room_bytes -= self.log.appended - before  # perhaps not in the size yet
         if self.log.parked:
-            if room_bytes <= min(self.log.ring.size_bytes, budget_bytes // 2):
+            if room_bytes <= min(self.log.ring.size_bytes, self._segment_bytes):
                 return
             room_bytes -= self.log.unpark(room_bytes)
         if not self.log.parked:
@@ -315,7 +315,8 @@ class Journal:
             for segment in self.log.chain.segments
         }
         now_ns = self._clock.now_ns()
-        room_bytes = self._retention.sweep(own, now_ns)
+        waiting = self.log.ring.size_bytes if self.log.parked else 0
+        room_bytes = self._retention.sweep(own, now_ns, wanted_bytes=waiting)
         self._losses.forget(now_ns - int(self._settings.retain_s * 1e9))
         for segment in self.log.chain.segments:
             if segment.sealed_at_s is None or segment.path.exists():

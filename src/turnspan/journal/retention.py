@@ -53,16 +53,18 @@ class Retention:
         self._seen: set[tuple[str, int]] = set()
         self.deleted: int = 0
 
-    def sweep(self, own: Mapping[str, bool], now_ns: int) -> int:
+    def sweep(self, own: Mapping[str, bool], now_ns: int, *, wanted_bytes: int = 0) -> int:
         """Delete what may go; how many bytes of the directory's budget are left.
 
-        ``own``: the segments of this process, and whether each is sealed.
+        ``own``: the segments of this process, and whether each is sealed. ``wanted_bytes`` are
+        waiting for room, beside what is to come.
         """
+        kept_bytes = self._kept_bytes - wanted_bytes
         size_bytes = self._directory.size_bytes()
         finished = sorted(self._finished(own), key=lambda each: (each.started_at, each.name))
         for each in finished:
             is_old = now_ns - each.changed_at > self._retain_ns
-            if not is_old and size_bytes <= self._kept_bytes:
+            if not is_old and size_bytes <= kept_bytes:
                 continue
             if (each.name, each.size_bytes) in self._seen and self._delete(each, own):
                 size_bytes -= each.size_bytes
