@@ -261,6 +261,7 @@ class Journal:
             retain_s=self._settings.retain_s,
             budget_bytes=self._settings.directory_bytes,
             reserve_bytes=self._segment_bytes * 3 // 2,  # it is swept at each rotation
+            is_done=self._is_done,
         )
         self._looks = 0  # that were asked for
         self._adopted = threading.Event()
@@ -309,13 +310,17 @@ class Journal:
         if not self.log.parked:
             self.log.ration(max(room_bytes, 0))
 
+    def _is_done(self, exporter: str, segment: str) -> bool:
+        backlog = self._backlogs.get(exporter)
+        return backlog is not None and not backlog.owes(self.directory.journal / segment)
+
     def _sweep(self) -> int:
         own = {
             segment.path.name: segment.sealed_at_s is not None
             for segment in self.log.chain.segments
         }
         now_ns = self._clock.now_ns()
-        waiting = self.log.ring.size_bytes if self.log.parked else 0
+        waiting = self.log.ring.size_bytes if self.log.parked else None
         room_bytes = self._retention.sweep(own, now_ns, wanted_bytes=waiting)
         self._losses.forget(now_ns - int(self._settings.retain_s * 1e9))
         for segment in self.log.chain.segments:
