@@ -103,8 +103,7 @@ class Retention:
 
     def _is_delivered(self, exporters: tuple[str, ...], name: str, size_bytes: int) -> bool:
         return all(
-            self._is_done(each, name)
-            or Cursors(self._directory, each).position(name) == size_bytes
+            self._is_done(each, name) or Cursors(self._directory, each).position(name) == size_bytes
             for each in exporters
         )
 
