@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import Context
@@ -117,11 +118,12 @@ class Runtime:
         """
         report = self.delivery.close(_seconds(timeout_s), first=self._adopted)
         _close_all(self.exporters)
-        if not self._is_needed():
+        is_needed = _while_busy(self.recorder)
+        if not is_needed():
             if self.journal is not None:
                 self.journal.close()
         elif self.journal is not None:
-            self.journal.retire(self._is_needed)
+            self.journal.retire(is_needed)
         return report
 
     def leave(self) -> None:
@@ -159,13 +161,6 @@ class Runtime:
         """Have a look for what others have left, beside the caller; `flush` waits for it."""
         if self.journal is not None and self._carriers:
             self.journal.adopt_aside(self._deliver)
-
-    def _is_needed(self) -> bool:
-        """Is a turn still open? If none is, nothing is recorded any more."""
-        if self.recorder.is_busy:
-            return True
-        self.recorder.detach()
-        return False
 
     @property
     def _adopted(self) -> Wait:
@@ -372,6 +367,20 @@ def _seconds(timeout_s: float) -> float:
     if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float):
         raise TypeError(f"timeout_s is a number of seconds, not {timeout_s!r}")
     return min(timeout_s, threading.TIMEOUT_MAX / 2)
+
+
+def _while_busy(recorder: Recorder) -> Callable[[], bool]:
+    """Is a turn of ``recorder`` still open? If none is, it records nothing any more."""
+    known = weakref.ref(recorder)  # a turn that nobody will end is gone before long
+
+    def is_busy() -> bool:
+        recorder = known()
+        if recorder is None or recorder.is_busy:
+            return recorder is not None
+        recorder.detach()
+        return False
+
+    return is_busy
 
 
 def _close_all(exporters: Sequence[Exporter]) -> None:

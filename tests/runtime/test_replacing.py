@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import time
+import weakref
+from contextvars import copy_context
 
 import turnspan
 
@@ -50,3 +53,21 @@ def test_a_runtime_replaced_inside_a_turn_holds_nothing_back(turns_api, run):
 
     assert flushed.delivered + later.delivered == 2
     assert len(turns_api.ids) == 2
+
+
+def test_a_turn_that_nobody_ends_keeps_no_journal():
+    """When its context is gone, so is the thread that waited for it."""
+
+    def begun():
+        first = turnspan.configure(directory="journal")
+        turnspan.turn(agent="forgotten").__enter__()
+        turnspan.configure(directory="journal")
+        return weakref.ref(first.journal)
+
+    journal = copy_context().run(begun)
+    until_s = time.monotonic() + TIMEOUT_S
+    while journal() is not None and time.monotonic() < until_s:
+        gc.collect()
+        time.sleep(0.1)
+
+    assert journal() is None

@@ -235,6 +235,7 @@ class Journal:
 
         What was adopted may be taken over by others at once, our own when it is closed.
         """
+        self._on_adopted = lambda: None  # which may know whoever has the turns that are open
         self._adoption.close()
         self.upkeep.close(0.2)
         self.log.rest()
