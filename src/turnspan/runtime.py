@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import Context
@@ -97,8 +98,7 @@ class Runtime:
         self.journal: Journal | None = _journal(settings, self._resource, names, self._clock)
         self._ring = None if self.journal else ring or RingLog(settings.ring_bytes, exporters=names)
         self._build()
-        if self.journal is not None and self._carriers:
-            self.journal.adopt_aside(self._deliver)
+        self.adopt()
 
     def flush(self, timeout_s: float = 5.0) -> FlushReport:
         """Deliver what was recorded by now, within ``timeout_s``; what became of it."""
@@ -118,12 +118,12 @@ class Runtime:
         """
         report = self.delivery.close(_seconds(timeout_s), first=self._adopted)
         _close_all(self.exporters)
-        if self.recorder.is_busy:
-            self._rest()
-        else:
-            self.recorder.detach()
+        is_needed = _while_busy(self.recorder)
+        if not is_needed():
             if self.journal is not None:
                 self.journal.close()
+        elif self.journal is not None:
+            self.journal.retire(is_needed)
         return report
 
     def leave(self) -> None:
@@ -156,6 +156,11 @@ class Runtime:
             feedback=self.recorder.noted,
             parked=counts.parked if counts else None,
         )
+
+    def adopt(self) -> None:
+        """Have a look for what others have left, beside the caller; `flush` waits for it."""
+        if self.journal is not None and self._carriers:
+            self.journal.adopt_aside(self._deliver)
 
     @property
     def _adopted(self) -> Wait:
@@ -355,6 +360,7 @@ def _install(runtime: Runtime) -> Runtime:
         _metrics.make(os.environ)
     if before is not None:
         before.close(before.settings.exit_s)
+        runtime.adopt()  # what it could not deliver
     return runtime
 
 
@@ -363,6 +369,20 @@ def _seconds(timeout_s: float) -> float:
     if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float):
         raise TypeError(f"timeout_s is a number of seconds, not {timeout_s!r}")
     return min(timeout_s, threading.TIMEOUT_MAX / 2)
+
+
+def _while_busy(recorder: Recorder) -> Callable[[], bool]:
+    """Is a turn of ``recorder`` still open? If none is, it records nothing any more."""
+    known = weakref.ref(recorder)  # a turn that nobody will end is gone before long
+
+    def is_busy() -> bool:
+        recorder = known()
+        if recorder is None or recorder.is_busy:
+            return recorder is not None
+        recorder.detach()
+        return False
+
+    return is_busy
 
 
 def _close_all(exporters: Sequence[Exporter]) -> None:

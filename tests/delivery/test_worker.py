@@ -308,6 +308,20 @@ def test_a_refused_turn_that_cannot_be_buried_stays(
     assert taking.delivered == ids(1)
 
 
+def test_a_refused_turn_that_cannot_be_buried_holds_up_nobody(
+    deliver, backlog, exporter, line, ids, eventually, tmp_path
+):
+    """Further behind it than a batch is long, too."""
+    taking = exporter(lambda ids_: Outcome(refused={0: "no"}) if ids(0)[0] in ids_ else Outcome())
+    (tmp_path / "dead").write_text("in the way")
+    backlog.add(*map(line, range(12)))
+    deliver((taking, backlog), dead=DeadLetters(tmp_path), batch_turns=4)
+    eventually(lambda: len(taking.delivered) == 11)
+
+    assert taking.delivered == ids(*range(1, 12))
+    assert backlog.done == 0
+
+
 def test_a_busy_caller_neither_waits_nor_starves(deliver, backlog, exporter, line, eventually):
     """Turns flow while the caller appends without a rest."""
     deliver((exporter(), backlog))

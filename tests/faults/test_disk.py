@@ -378,3 +378,38 @@ def test_two_hundred_dead_programs_cost_no_more_descriptors_than_sixteen(ended, 
     assert both.whole == [wanted] * 2
     assert both.duplicates == [0, 0]
     assert both.resent == [0, 0]
+
+
+def test_a_disk_full_of_delivered_turns_is_made_room_on(program, both, small_disk, wait_for):
+    """They go before their time, though nobody could note that they were delivered."""
+    place, limit = small_disk
+    if limit:
+        pytest.skip("needs a file system of its own")
+    both.be("down")
+    process = program(
+        """
+        import sys
+        from producer import ask, question, say
+        import turnspan
+
+        turnspan.configure(exporters=sys.argv[2:], directory=sys.argv[1], segment_bytes=50_000)
+        for number in range(1500):
+            ask(question(number))
+        say(parked=turnspan.health().parked is not None)
+        sys.stdin.readline()
+        turnspan.flush(30)
+        while turnspan.health().parked:
+            turnspan.flush(1)
+        """,
+        str(place / "turns"),
+        *both.to,
+        told=True,
+    )
+    parked = json.loads(process.stdout.readline())["parked"]
+    both.be("ok")
+    process.stdin.write("\n")
+    process.stdin.flush()
+    wait_for(lambda: process.poll() is not None)
+
+    assert (parked, process.returncode) == (True, 0)
+    assert both.whole == [list(range(1500))] * 2

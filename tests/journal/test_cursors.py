@@ -53,3 +53,21 @@ def test_a_cursor_that_cannot_be_written_stops_nothing(directory, caplog):
     Cursors(directory, EXPORTER).commit("segment", 7)
 
     assert "may be sent again" in caplog.text
+
+
+def test_a_cursor_that_could_not_be_written_is_written_later(make, directory):
+    """Else a segment would never count as delivered, and be sent again by the next start."""
+    journal = make()
+    backlog = journal.backlog(EXPORTER)
+    journal.log.append(turn_line(1))
+    journal.log.rotate()
+    place = directory.path / "cursors"
+    place.rename(directory.path / "elsewhere")
+    place.write_text("in the way")
+    backlog.commit(len(backlog.read(max_turns=9, max_bytes=2**20)))
+    place.unlink()
+    backlog.read(max_turns=9, max_bytes=2**20)
+    sealed, _ = journal.log.chain.segments
+
+    position = Cursors(directory, EXPORTER).position(sealed.path.name)
+    assert position == sealed.path.stat().st_size

@@ -1,6 +1,8 @@
 """What a dead process left is completed and delivered."""
 
 import signal
+import threading
+import time
 
 import orjson
 import pytest
@@ -9,7 +11,7 @@ from journal_records import EXPORTER, deliver, number_of, open_line, step_line, 
 from turnspan.journal.chain import Source
 from turnspan.journal.lock import OwnerLock
 from turnspan.journal.owner import Owner
-from turnspan.journal.recovery import recover
+from turnspan.journal.recovery import RecoveryStoppedError, recover
 from turnspan.journal.segment import Header, segment_name
 from turnspan.schema.wire import decode_turn
 
@@ -267,3 +269,30 @@ def test_a_lock_is_one_descriptor_however_many_use_it(directory):
     assert not lock.take(0)
     lock.close()
     assert Source().exporters == ()
+
+
+def test_a_recovery_that_is_over_writes_nothing_and_another_completes_it(directory):
+    """Who asked for it may close in the middle."""
+    owner = plant(directory, open_line(1))
+    name = segment_name(owner, 0)
+    before = (directory.journal / name).read_bytes()
+    with pytest.raises(RecoveryStoppedError):
+        recover(directory, [name], is_over=lambda: True)
+
+    assert (directory.journal / name).read_bytes() == before
+    assert recover(directory, [name]) == 1
+
+
+def test_a_journal_closed_while_it_adopts_keeps_nothing_for_itself(make, directory):
+    """The next one in the same process takes over what it was about to."""
+    plant(directory, b"".join(turn_line(number) for number in range(300_000)), open_line(300_000))
+    first, second = make(), make()
+    first.backlog(EXPORTER)
+    second.backlog(EXPORTER)
+    adopting = threading.Thread(target=first.adopt)
+    adopting.start()
+    time.sleep(0.1)
+    first.close()
+    adopting.join()
+
+    assert second.adopt() == 1

@@ -76,6 +76,29 @@ def test_a_flood_stays_within_the_budget(make, directory):
     assert len(arrived) + counts.dropped["ring_full"] == 3000
 
 
+def test_what_memory_held_comes_back_within_the_budget(make, directory):
+    """As far as there is room for it, made of what was delivered; in segments of the usual size."""
+    journal = make(segment_bytes=10_000, directory_bytes=60_000, ring_bytes=2**20)
+    backlog = journal.backlog(EXPORTER)
+    for n in range(200):
+        journal.log.append(turn_line(n, size=1000))
+        journal.maintain()
+    read, sizes = [], []
+    while journal.counts().in_memory:
+        on_disk = journal.counts().journalled - len(read)
+        assert on_disk
+        read += backlog.read(max_turns=on_disk, max_bytes=2**20)
+        backlog.commit(on_disk)
+        backlog.read(max_turns=1, max_bytes=1)  # is done with those on disk
+        journal.maintain()
+        journal.maintain()
+        segments = [path.stat().st_size for path in directory.journal.glob("*.ndjson")]
+        sizes.append((directory.size_bytes() <= 60_000, max(segments) <= 12_000))
+
+    assert set(sizes) == {(True, True)}
+    assert [number_of(turn.raw) for turn in read] + deliver(journal) == list(range(200))
+
+
 def test_a_full_directory_of_delivered_turns_never_stops_recording(make, directory):
     """Room is made before it is needed: at each rotation, for the next."""
     journal = make(segment_bytes=20_000, directory_bytes=100_000)

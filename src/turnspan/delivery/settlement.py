@@ -54,6 +54,11 @@ class Settlement:
         """How many turns are settled, but behind one that is not."""
         return len(self._ahead)
 
+    @property
+    def ahead_bytes(self) -> int:
+        """How large they are."""
+        return sum(map(len, self._ahead))
+
     def unsettled(self, batch: Sequence[Journalled]) -> Sequence[Journalled]:
         """Those of ``batch`` that are to be offered."""
         return [t for t in batch if t.raw not in self._ahead] if self._ahead else batch

@@ -28,6 +28,8 @@ HURRY_AFTER_S: Final = 2.0  # behind for this long, we no longer stand back for 
 CLOSING_PAUSE_S: Final = 0.25
 COUNTED_BYTES: Final = 8 * 2**20  # a longer backlog is estimated, not counted
 CAUSE_CHARS: Final = 500
+LONGEST_AHEAD: Final = 10_000  # turns that are settled behind one that is not, kept in memory
+LONGEST_AHEAD_BYTES: Final = 16 * 2**20
 
 
 class Worker:
@@ -273,8 +275,11 @@ class Worker:
     def _read(self) -> Sequence[Journalled]:
         settings = self._settings
         self._seen = self._backlog.appended
-        batch = self._backlog.read(max_turns=settings.batch_turns, max_bytes=settings.batch_bytes)
-        full = len(batch) >= settings.batch_turns
+        # Beside what is settled already: a turn that nobody will have must not hold up the others.
+        turns = settings.batch_turns + min(self._settlement.ahead, LONGEST_AHEAD)
+        size = settings.batch_bytes + min(self._settlement.ahead_bytes, LONGEST_AHEAD_BYTES)
+        batch = self._backlog.read(max_turns=turns, max_bytes=size)
+        full = len(batch) >= turns
         self._more = full or self._backlog.unsent().size_bytes >= settings.batch_bytes
         return batch
 

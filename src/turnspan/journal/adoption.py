@@ -14,7 +14,7 @@ from turnspan.journal.lock import LIFE, OwnerLock, delivery_of
 from turnspan.journal.numbers import rebuild
 from turnspan.journal.owner import Owner
 from turnspan.journal.reader import CorruptLines
-from turnspan.journal.recovery import recover
+from turnspan.journal.recovery import RecoveryStoppedError, recover
 from turnspan.journal.segment import Header, read_header
 from turnspan.journal.tail import Tail
 from turnspan.notices import say
@@ -64,6 +64,7 @@ class Adoption:
         self._postponed: dict[str, list[Tail]] = {}
         self._running: dict[tuple[str, str], tuple[OwnerLock, set[Tail]]] = {}
         self._lock = threading.Lock()
+        self._is_closed = False
 
     def adopt(
         self,
@@ -82,7 +83,7 @@ class Adoption:
         adopted = 0
         postponed: dict[str, list[Tail]] = {}
         for owner, segments in sorted(self._directory.owners().items(), key=self._age):
-            if owner in own:
+            if owner in own or self._is_closed:
                 continue
             wanted = self._wanted(owner, segments, list(backlogs), from_start=from_start)
             lock = self._lock_of(owner, all_hosts=all_hosts) if wanted else None
@@ -115,8 +116,9 @@ class Adoption:
         return self._postponed.get(exporter, ())
 
     def close(self) -> None:
-        """Let go of every owner; what is left may be adopted by others."""
+        """Let go of every owner, one that is being adopted included: others may adopt them."""
         with self._lock:
+            self._is_closed = True
             running, self._running = self._running, {}
         self._postponed = {}
         for (_, exporter), (lock, _) in running.items():
@@ -219,9 +221,11 @@ class Adoption:
         if lock.recovered:
             return
         try:
-            recover(self._directory, segments)
+            recover(self._directory, segments, is_over=lambda: self._is_closed)
             rebuild(self._directory, owner, segments)
             lock.mark_recovered()
+        except RecoveryStoppedError:
+            return  # `_hand_over` knows
         except OSError as error:  # its turns are delivered all the same
             say("recovery", "turns cut off in %s cannot be completed: %s", owner, error)
 
@@ -232,9 +236,14 @@ class Adoption:
             return 0
         tails = self._tails(backlog, owed)
         with self._lock:
-            self._running[owner, backlog.exporter] = (lock.shared(), set(tails))
-        backlog.adopt(tails)
-        return 1
+            is_ours = not self._is_closed
+            if is_ours:
+                self._running[owner, backlog.exporter] = (lock.shared(), set(tails))
+        if is_ours:
+            backlog.adopt(tails)
+        else:
+            lock.drop(delivery_of(backlog.exporter))
+        return int(is_ours)
 
     def _tails(self, backlog: JournalBacklog, owed: Sequence[str]) -> list[Tail]:
         cursors = Cursors(self._directory, backlog.exporter)

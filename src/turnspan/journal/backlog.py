@@ -177,8 +177,7 @@ class JournalBacklog:
                 tail = self._own.get(segment.path.name)
                 if tail is None or segment.sealed_at_s is None or not tail.is_at_end:
                     continue
-                tail.save()
-                if now_s - segment.sealed_at_s > STRAGGLER_S:
+                if tail.save() and now_s - segment.sealed_at_s > STRAGGLER_S:
                     self._own[segment.path.name] = None
                     own.append(tail)
         for tail in (*adopted, *own):

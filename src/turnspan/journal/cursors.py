@@ -40,8 +40,8 @@ class Cursors:
             return self._doubt(segment, "it points at no end of a line")
         return position
 
-    def commit(self, segment: str, position: int) -> None:
-        """Remember ``position`` across a crash. Never raises: a repeat does less harm."""
+    def commit(self, segment: str, position: int) -> bool:
+        """Remember ``position`` across a crash; was it possible? A repeat does less harm."""
         path = self._room / segment
         unfinished = self._room / f"{segment}.{os.getpid()}{UNFINISHED_SUFFIX}"
         try:
@@ -58,6 +58,8 @@ class Cursors:
                 self.exporter,
                 error,
             )
+            return False
+        return True
 
     def forget(self, segment: str) -> None:
         """The segment is gone."""

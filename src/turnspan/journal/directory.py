@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,6 +102,15 @@ class Directory:
     def size_bytes(self) -> int:
         """What the directory takes up, as far as it is ours."""
         return sum(_sizes(self.path))
+
+    def free_bytes(self) -> int:
+        """What its file system has room for; more than there is of anything, where it won't say."""
+        import shutil  # here: seldom needed
+
+        try:
+            return shutil.disk_usage(self.path).free
+        except OSError:
+            return sys.maxsize
 
 
 def file_name(name: str) -> str:

@@ -30,6 +30,7 @@ __all__ = ["Journal", "JournalCounts"]
 
 UPKEEP_S = 30.0
 PARKED_UPKEEP_S = 1.0
+RETIRED_UPKEEP_S = 1.0
 MARGIN_BYTES = 2**20  # of the budget: for a last record, cursors, dead letters
 _journals: weakref.WeakSet[Journal] = weakref.WeakSet()
 
@@ -142,20 +143,21 @@ class Journal:
         return found
 
     def adopt_aside(self, on_adopted: Callable[[], None]) -> None:
-        """Have upkeep adopt what there may be; ``on_adopted`` runs there when it found any.
+        """Have upkeep adopt what there may be, now; ``on_adopted`` runs there if it found any.
 
         Completing a long journal of a dead owner takes a while, which nobody is to wait for.
         """
         self._on_adopted = on_adopted
         if self.directory.owners():
             self._records = True
+            self._looks += 1
             self._adopted.clear()
             self.upkeep.start()
             if not self.upkeep.is_running:
                 self._adopted.set()
 
     def wait_adopted(self, timeout_s: float) -> None:
-        """Wait until the first look after `adopt_aside` is over, ``timeout_s`` at the most."""
+        """Wait until the look of the last `adopt_aside` is over, ``timeout_s`` at the most."""
         self._adopted.wait(max(timeout_s, 0.0))
 
     def forget(self, exporter: str) -> int:
@@ -205,13 +207,13 @@ class Journal:
     def close(self, timeout_s: float = 1.0) -> None:
         """Seal the segment and let go of all locks. What is undelivered stays. Idempotent."""
         deadline_s = time.monotonic() + timeout_s
+        self._adoption.close()  # first: upkeep may be in the middle of a long one
         self.upkeep.close(timeout_s)
         if self._syncer:
             self._syncer.close(max(deadline_s - time.monotonic(), 0.0))
         for backlog in self._backlogs.values():
             backlog.close()
         self._backlogs.clear()
-        self._adoption.close()
         owner = self.log.chain.owner
         self.log.close()
         self._write_losses(owner)
@@ -228,6 +230,25 @@ class Journal:
         self.log.rest()
         self._write_losses(self.log.chain.owner)
 
+    def retire(self, is_needed: Callable[[], bool]) -> None:
+        """Deliver no more, take records while they are ``is_needed``, then close.
+
+        What was adopted may be taken over by others at once, our own when it is closed.
+        """
+        self._on_adopted = lambda: None  # which may know whoever has the turns that are open
+        self._adoption.close()
+        self.upkeep.close(0.2)
+        self.log.rest()
+
+        def look() -> float:
+            if not is_needed():
+                self.close()
+                watch.close(0.0)
+            return RETIRED_UPKEEP_S
+
+        watch = Upkeep(look)
+        watch.start()
+
     def _start_over(self) -> None:
         self._backlogs: dict[str, JournalBacklog] = {}
         self._adopting = threading.Lock()
@@ -241,7 +262,9 @@ class Journal:
             retain_s=self._settings.retain_s,
             budget_bytes=self._settings.directory_bytes,
             reserve_bytes=self._segment_bytes * 3 // 2,  # it is swept at each rotation
+            is_done=self._is_done,
         )
+        self._looks = 0  # that were asked for
         self._adopted = threading.Event()
         self._adopted.set()
         self._losses = Losses(self.directory)
@@ -250,11 +273,13 @@ class Journal:
         self._syncer = Syncer(self.log) if self._settings.durability == "disk" else None
 
     def _adopt_for_backlogs(self) -> None:
+        looks = self._looks
         try:
             if self._backlogs and self.adopt(**self._adopts):
                 self._on_adopted()
         finally:
-            self._adopted.set()
+            if looks == self._looks:  # or the next one follows at once
+                self._adopted.set()
 
     def _start_threads(self) -> None:
         self.upkeep.start()
@@ -280,12 +305,15 @@ class Journal:
         room_bytes = self._sweep() - min(budget_bytes // 16, MARGIN_BYTES)
         room_bytes -= self.log.appended - before  # perhaps not in the size yet
         if self.log.parked:
-            in_memory = self.log.ring.size_bytes
-            if room_bytes <= min(in_memory, budget_bytes // 2):
+            if room_bytes <= min(self.log.ring.size_bytes, self._segment_bytes):
                 return
-            self.log.unpark()
-            room_bytes -= in_memory
-        self.log.ration(max(room_bytes, 0))
+            room_bytes -= self.log.unpark(room_bytes)
+        if not self.log.parked:
+            self.log.ration(max(room_bytes, 0))
+
+    def _is_done(self, exporter: str, segment: str) -> bool:
+        backlog = self._backlogs.get(exporter)
+        return backlog is not None and not backlog.owes(self.directory.journal / segment)
 
     def _sweep(self) -> int:
         own = {
@@ -293,7 +321,8 @@ class Journal:
             for segment in self.log.chain.segments
         }
         now_ns = self._clock.now_ns()
-        room_bytes = self._retention.sweep(own, now_ns)
+        waiting = self.log.ring.size_bytes if self.log.parked else None
+        room_bytes = self._retention.sweep(own, now_ns, wanted_bytes=waiting)
         self._losses.forget(now_ns - int(self._settings.retain_s * 1e9))
         for segment in self.log.chain.segments:
             if segment.sealed_at_s is None or segment.path.exists():

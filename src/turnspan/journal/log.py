@@ -65,6 +65,7 @@ class JournalLog:
         """Why nothing is written to disk at the moment."""
         self._segment_bytes = segment_bytes
         self._rotation = NEVER  # the byte count at which the next segment begins
+        self._poured = 0  # bytes of the open segment that memory held before
         self._durable = durable
         self._on_segment = on_segment
         self._why = ""  # no segment could be made
@@ -137,14 +138,25 @@ class JournalLog:
             self._switch.release()
         self._on_segment()  # upkeep tries again
 
-    def unpark(self) -> bool:
-        """Go on in a new segment, if that can be made."""
+    def unpark(self, room_bytes: int = NEVER) -> int:
+        """Go on in new segments, if they can be made; how much of the ring was written to them.
+
+        Where it is no more than ``room_bytes`` that may be, and the ring holds more, what
+        comes goes there still.
+        """
+        written = 0
         with self._switch:
             if self._is_closed or self._switching or not self.parked:
-                return False
-            if self._open_segment():
-                self.parked = None
-        return self.parked is None
+                return 0
+            while self._open_segment(room_bytes - written):
+                written += self._poured
+                if not len(self.ring):
+                    self.parked = None
+                    break
+                if not self._poured or written >= room_bytes:
+                    self._seal_for_now()
+                    break
+        return written
 
     def forget(self, path: Path) -> None:
         """The sealed segment at ``path`` was deleted."""
@@ -266,12 +278,14 @@ class JournalLog:
         self.diverted += line.startswith(TURN)
         self.ring.keep(line)
 
-    def _pour_ring(self, new: int) -> None:
+    def _pour_ring(self, new: int, room_bytes: int) -> int:
         """Write down what memory holds before anything newer: the order is kept.
 
-        An exporter that has read it from memory already may get it again.
+        As far as there is room, and how much it was. An exporter that has read it from memory
+        already may get it again.
         """
-        while (oldest := self.ring.oldest()) is not None:
+        poured = 0
+        while poured < room_bytes and (oldest := self.ring.oldest()) is not None:
             number, line = oldest
             try:
                 if _write(new, line) != len(line):
@@ -279,17 +293,19 @@ class JournalLog:
                     raise OSError(ENOSPC, os.strerror(ENOSPC))
             except OSError as error:
                 say("disk", "turns stay in memory: %s is full: %s", self._where(), error)
-                return
+                break
             # Only now: a reader must find it in one place or the other at any moment.
             self.ring.shift(number)
             self.diverted -= line.startswith(TURN)
+            poured += len(line)
+        return poured
 
     def _save_ring(self) -> None:
         """Before closing, a last try to get on disk what only memory holds."""
         if self.parked:
             self.unpark()
         elif self._is_open:
-            self._pour_ring(self._fd)
+            self._pour_ring(self._fd, NEVER)
         left = len(self.ring)
         if left:
             self.dropped["closed"] += left
@@ -316,7 +332,7 @@ class JournalLog:
         finally:
             self._switch.release()
 
-    def _open_segment(self) -> bool:
+    def _open_segment(self, room_bytes: int = NEVER) -> bool:
         self._switching = True
         try:
             self._keep_orphan()  # while the chain still says which it is
@@ -326,11 +342,11 @@ class JournalLog:
             self._why = str(error)
             return False
         else:
-            self._pour_ring(new)
+            self._poured = self._pour_ring(new, min(room_bytes, self._segment_bytes))
             self._lead_to(new)
             self._is_open = True
             self._why = ""
-            self._rise(self.appended + self._segment_bytes)
+            self._rise(self.appended + max(self._segment_bytes - self._poured, 1))
         finally:
             self._switching = False
         self._on_segment()

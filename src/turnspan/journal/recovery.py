@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from turnspan.journal.segment import read_header
 from turnspan.pace import Pace
 from turnspan.schema.wire import OPEN, STEP, TURN
 
-__all__ = ["interrupted", "recover"]
+__all__ = ["RecoveryStoppedError", "interrupted", "recover"]
 
 _TORN_END = b" \n"
 _FIRST = (
@@ -24,19 +24,29 @@ _FIRST = (
 )  # fmt: skip
 
 
-def recover(directory: Directory, segments: list[str]) -> int:
+class RecoveryStoppedError(Exception):
+    """Whoever asked for it wants it no more; nothing was completed."""
+
+
+def recover(
+    directory: Directory, segments: list[str], *, is_over: Callable[[], bool] = bool
+) -> int:
     """Complete the ``segments`` of one dead owner; how many turns were cut off.
 
     Whoever calls this holds the owner's lock. A second call finds nothing to do: the turns
     the first one wrote are the ends of those that were open.
+
+    Raises:
+        RecoveryStoppedError: ``is_over`` became true; another may begin anew.
+        OSError: there is no room for what was cut off.
     """
     paths = [directory.journal / name for name in segments]
     for path in paths:
         _end_torn_line(path)
-    opened = _unended(paths)
+    opened = _unended(_whole_lines(paths, is_over))
     if not opened:
         return 0
-    parts = _parts_of(paths, opened.keys())
+    parts = _parts_of(_whole_lines(paths, is_over), opened.keys())
     resource = _resource_of(paths)
     known = {"resource": resource} if resource else {}
     written = b"".join(
@@ -113,10 +123,10 @@ def _summed(usages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return total
 
 
-def _unended(paths: list[Path]) -> dict[str, dict[str, Any]]:
+def _unended(lines: Iterable[bytes]) -> dict[str, dict[str, Any]]:
     """The `open` records without a `turn`, by turn id, over all segments of the owner."""
     places: dict[bytes, bytes] = {}
-    for line in _whole_lines(paths):
+    for line in lines:
         if line.startswith(OPEN):
             places[_id_after(line, OPEN)] = line
         elif line.startswith(TURN):
@@ -131,11 +141,11 @@ def _resource_of(paths: list[Path]) -> Mapping[str, Any]:
     return next((each.resource for each in headers if each.resource), {})
 
 
-def _parts_of(paths: list[Path], turn_ids: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+def _parts_of(lines: Iterable[bytes], turn_ids: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
     """The `step` records of the turns, by turn id, in the order they were written."""
     wanted = {turn_id.encode(): turn_id for turn_id in turn_ids}
     parts: dict[str, list[dict[str, Any]]] = {}
-    for line in _whole_lines(paths):
+    for line in lines:
         if line.startswith(STEP) and (turn_id := wanted.get(_id_after(line, STEP))):
             record = _decoded(line)
             if record:
@@ -143,11 +153,13 @@ def _parts_of(paths: list[Path], turn_ids: Iterable[str]) -> dict[str, list[dict
     return parts
 
 
-def _whole_lines(paths: list[Path]) -> Iterator[bytes]:
+def _whole_lines(paths: list[Path], is_over: Callable[[], bool]) -> Iterator[bytes]:
     pace = Pace()
     for path in paths:
         for _, line in lines_of(path):
             pace.step()
+            if is_over():
+                raise RecoveryStoppedError
             if is_whole(line):
                 yield line
 

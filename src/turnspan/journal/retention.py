@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,25 +44,35 @@ class Retention:
         retain_s: float,
         budget_bytes: int,
         reserve_bytes: int = 0,
+        is_done: Callable[[str, str], bool] = lambda _exporter, _segment: False,
     ) -> None:
+        self._is_done = is_done  # by this process, whether or not its cursor could be written
         self._directory = directory
         self._headers = headers
         self._retain_ns = int(retain_s * 1e9)
         self._budget_bytes = budget_bytes
+        self._reserve_bytes = reserve_bytes
         self._kept_bytes = budget_bytes - reserve_bytes
         self._seen: set[tuple[str, int]] = set()
         self.deleted: int = 0
 
-    def sweep(self, own: Mapping[str, bool], now_ns: int) -> int:
+    def sweep(
+        self, own: Mapping[str, bool], now_ns: int, *, wanted_bytes: int | None = None
+    ) -> int:
         """Delete what may go; how many bytes of the directory's budget are left.
 
-        ``own``: the segments of this process, and whether each is sealed.
+        ``own``: the segments of this process, and whether each is sealed. ``wanted_bytes`` are
+        kept out of the directory for want of room, in the budget or on the disk.
         """
         size_bytes = self._directory.size_bytes()
+        kept_bytes = self._kept_bytes
+        if wanted_bytes is not None:
+            short_bytes = wanted_bytes + self._reserve_bytes - self._directory.free_bytes()
+            kept_bytes = min(kept_bytes - wanted_bytes, size_bytes - short_bytes)
         finished = sorted(self._finished(own), key=lambda each: (each.started_at, each.name))
         for each in finished:
             is_old = now_ns - each.changed_at > self._retain_ns
-            if not is_old and size_bytes <= self._kept_bytes:
+            if not is_old and size_bytes <= kept_bytes:
                 continue
             if (each.name, each.size_bytes) in self._seen and self._delete(each, own):
                 size_bytes -= each.size_bytes
@@ -92,8 +102,10 @@ class Retention:
         return Finished(name, owner, stat.st_size, header.started_at, stat.st_mtime_ns)
 
     def _is_delivered(self, exporters: tuple[str, ...], name: str, size_bytes: int) -> bool:
-        positions = (Cursors(self._directory, each).position(name) for each in exporters)
-        return all(position == size_bytes for position in positions)
+        return all(
+            self._is_done(each, name) or Cursors(self._directory, each).position(name) == size_bytes
+            for each in exporters
+        )
 
     def _may_be_dead(self, owner: str, name: str) -> bool:
         """Might ``owner`` be dead, as far as can be told without its lock?

@@ -137,11 +137,12 @@ class Tail:
         self.position = max(self.position, end)
         self.save()
 
-    def save(self) -> None:
-        """Write the cursor down, if it has moved."""
-        if self.position != self._saved:
-            self._cursors.commit(self.path.name, self.position)
-            self._saved = self.position
+    def save(self) -> bool:
+        """Write the cursor down, if it has moved; False where that must be tried again."""
+        position = self.position
+        if position != self._saved and self._cursors.commit(self.path.name, position):
+            self._saved = position
+        return position == self._saved
 
     @property
     def is_at_end(self) -> bool:
