@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         SettingsError: a limit cannot be read, or the extra is not installed.
     """
-    from turnspan.cli._output import note
+    from turnspan.cli._output import counted, note
 
     server_rooms()
     from turnspan.server.serving import serve
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         raise SettingsError("--retain-days is not above 0", fix="leave it out to keep everything")
     with store_of(args) as store:
         keys = sum(key.revoked_at is None for key in store.all_keys())
-        who = f"{keys} keys" if keys else "no keys: open to every program of this machine"
+        who = counted(keys, "key") if keys else "no keys: open to every program of this machine"
         serve(
             store,
             host=args.host,

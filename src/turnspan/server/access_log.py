@@ -6,6 +6,8 @@ from typing import IO, TYPE_CHECKING
 
 import orjson
 
+from turnspan.notices import say
+
 if TYPE_CHECKING:
     from turnspan.server.call import Call
 
@@ -34,5 +36,8 @@ class AccessLog:
             "duration_ms": round(took_ns / 1e6, 3),
             "key": call.access.key_id if call.access else None,
         }
-        self._stream.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
-        self._stream.flush()
+        try:
+            self._stream.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+            self._stream.flush()
+        except OSError as error:  # whoever read it is gone; the server is asked on
+            say("access log", "the access log cannot be written: %s", error)

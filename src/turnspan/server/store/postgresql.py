@@ -63,6 +63,7 @@ class PostgreSQL:
         )
         try:
             with self._engine.begin() as connection:
+                connection.execute(text("SET LOCAL statement_timeout = 0"))
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATING})"))
                 migrate(connection, _WORDS, now_ns=now_ns)
         except OperationalError as error:
