@@ -6,6 +6,7 @@ import gzip
 import http.client
 import io
 import json
+import os
 import random
 import re
 import socket
@@ -478,6 +479,20 @@ def test_the_access_log_tells_no_content(serve):
     ]
     assert b"private" not in stream.getvalue()
     assert secret.encode() not in stream.getvalue()
+
+
+def test_an_access_log_that_nobody_reads_stops_nothing(serve, caplog):
+    """A pipe whose reader went away costs a line in the log, and no answer."""
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "wb") as stream:
+        api = serve(log=AccessLog(stream))
+        os.close(reader)
+        statuses = [api.get("/v1/turns").status for _ in range(3)]
+        api.stop()
+        stream.raw.close()
+
+    assert statuses == [200, 200, 200]
+    assert "the access log cannot be written" in caplog.text
 
 
 # --- dialects -------------------------------------------------------------------------------
