@@ -6,6 +6,7 @@ import gzip
 import http.client
 import io
 import json
+import os
 import random
 import re
 import socket
@@ -478,6 +479,142 @@ def test_the_access_log_tells_no_content(serve):
     ]
     assert b"private" not in stream.getvalue()
     assert secret.encode() not in stream.getvalue()
+
+
+# --- dialects -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def toy():
+    """A dialect with one word for everything."""
+    router = DialectRouter()
+
+    @router.get("/v9/toys/{toy_id:segment}")
+    def show(store: Reading, toy_id: str, size: int = 1):
+        if toy_id == "broken":
+            raise RuntimeError("content that nobody may see")
+        raise missing("toy", toy_id)
+
+    @router.post("/v9/toys", status_code=201)
+    def make(call: Calling, store: Writing, toy: dict):
+        def work(within):
+            job = within.enqueue("toy.paint", {"color": toy["color"]}, session_id="s")
+            return Answer(status=201, body=json.dumps({"job": job.id}).encode())
+
+        return answer_once(call, store, work)
+
+    def paint(store, job):
+        if job.payload["color"] == "octarine":
+            raise ValueError("no such color")
+        return {"painted": job.payload["color"]}
+
+    return Dialect(
+        name="toy",
+        router=router,
+        render=lambda problem, call: JSONResponse(
+            {"oops": problem.code, "what": problem.resource},
+            problem.status_code,
+            problem.headers,
+        ),
+        claims=lambda request: request.path.startswith("/v9/"),
+        headers=lambda call, status: {"x-toy": f"{status}"},
+        max_body_bytes=1_000,
+        jobs={"toy.paint": paint},
+    )
+
+
+TOY_PROBLEMS = {
+    ("GET", "/v9/toys/x", None): (404, "not_found"),
+    ("GET", "/v9/toys/x?size=big", None): (422, "invalid_request"),
+    ("GET", "/v9/toys/broken", None): (500, "internal"),
+    ("GET", "/v9/toys/a/b", None): (404, "not_found"),
+    ("PUT", "/v9/toys/x", None): (405, "method_not_allowed"),
+    ("POST", "/v9/toys", b"{"): (422, "invalid_request"),
+    ("POST", "/v9/toys", b'{"color":"\\ud800"}'): (422, "invalid_request"),
+    ("POST", "/v9/toys", b'{"color":NaN}'): (422, "invalid_request"),
+    ("POST", "/v9/toys", b" " * 1_001): (413, "too_large"),
+    ("GET", "/v9/toys/%ff", None): (400, "invalid_request"),
+}
+
+
+@pytest.mark.parametrize("prefix", ["", "/toy"])
+def test_a_dialect_words_every_problem_itself(serve, toy, prefix, caplog):
+    """Whatever goes wrong at a dialect's path is told in its envelope, with its headers."""
+    api = serve(known=dict(dialects()) | {"toy": toy})
+    headers = {"content-type": "application/json"}
+
+    replies = {
+        (method, path, body): api.request(method, prefix + path, body, headers=headers)
+        for method, path, body in TOY_PROBLEMS
+    }
+
+    told = {asked: (reply.status, reply.json["oops"]) for asked, reply in replies.items()}
+    assert told == TOY_PROBLEMS
+    assert all(reply.headers["x-toy"] == str(reply.status) for reply in replies.values())
+    assert "content that nobody may see" not in caplog.text
+
+
+def test_a_dialect_s_keys_and_limits_are_the_server_s(serve, toy):
+    """A missing key and an empty bucket are told in the dialect's envelope too."""
+    api = serve(known=dict(dialects()) | {"toy": toy}, limits=Limits(burst=1, requests_per_s=0.01))
+    api.key()
+
+    replies = [api.get("/v9/toys/x", key=""), api.get("/v9/toys/x"), api.get("/v9/toys/x")]
+
+    assert [(reply.status, reply.json["oops"]) for reply in replies] == [
+        (401, "unauthenticated"),
+        (404, "not_found"),
+        (429, "rate_limited"),
+    ]
+
+
+@pytest.mark.parametrize("store_url", ["sqlite", "postgresql"], indirect=True)
+def test_the_same_idempotency_key_has_one_effect(serve, toy):
+    """A repeated request gets the first answer again, another one under its key gets 409."""
+    api = serve(known=dict(dialects()) | {"toy": toy})
+    key = {"idempotency-key": "k"}
+
+    first, again, other = (
+        api.post("/v9/toys", {"color": color}, headers=key) for color in ("red", "red", "blue")
+    )
+    without = api.post("/v9/toys", {"color": "red"})
+
+    assert (first.status, again.status, other.status) == (201, 201, 409)
+    assert again.json == first.json
+    assert again.headers["idempotency-replayed"] == "true"
+    assert without.json != first.json
+
+
+@pytest.mark.parametrize("store_url", ["sqlite", "postgresql"], indirect=True)
+def test_deferred_work_is_done_by_its_dialect(serve, toy):
+    """A queued job is run in the background and says how it ended; its payload is dropped."""
+    api = serve(known=dict(dialects()) | {"toy": toy})
+    ids = [api.post("/v9/toys", {"color": color}).json["job"] for color in ("red", "octarine")]
+    store = api.store.of("default")
+    until = time.monotonic() + 10
+    while store.job(ids[1]).state in {"queued", "running"} and time.monotonic() < until:
+        time.sleep(0.02)
+
+    jobs = [store.job(id) for id in ids]
+
+    assert [(job.state, job.result, job.error, job.payload) for job in jobs] == [
+        ("done", {"painted": "red"}, None, {}),
+        ("failed", None, "ValueError: no such color", {}),
+    ]
+
+
+def test_an_access_log_that_nobody_reads_stops_nothing(serve, caplog):
+    """A pipe whose reader went away costs a line in the log, and no answer."""
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "wb") as stream:
+        api = serve(log=AccessLog(stream))
+        os.close(reader)
+        statuses = [api.get("/v1/turns").status for _ in range(3)]
+        api.stop()
+        stream.raw.close()
+
+    assert statuses == [200, 200, 200]
+    assert "the access log cannot be written" in caplog.text
 
 
 # --- dialects -------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from threading import get_ident
 
 from turnspan.journal.directory import UNFINISHED_SUFFIX, Directory
 from turnspan.notices import say
@@ -43,7 +44,7 @@ class Cursors:
     def commit(self, segment: str, position: int) -> bool:
         """Remember ``position`` across a crash; was it possible? A repeat does less harm."""
         path = self._room / segment
-        unfinished = self._room / f"{segment}.{os.getpid()}{UNFINISHED_SUFFIX}"
+        unfinished = self._room / f"{segment}.{os.getpid()}-{get_ident()}{UNFINISHED_SUFFIX}"
         try:
             try:
                 _write(unfinished, position)
