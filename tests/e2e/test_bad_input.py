@@ -25,7 +25,7 @@ MEGABYTES_50 = 50 * 2**20
             ExporterError,
             (
                 "no exporter is called 'gopher', which 'gopher://turns.example' asks for; "
-                "there are: console, file, http, memory, otlp"
+                "there are: console, file, http, memory, otlp, sonzai, statebase"
             ),
             "use one of those, or install the package that brings 'gopher'",
         ),

@@ -236,4 +236,3 @@ def test_two_programs_share_a_directory(both, produce, at_once, tmp_path):
     assert statuses == [0, 0, -9, 0]
     assert both.whole == [[first * 1000 + n for first in range(4) for n in range(200)]] * 2
     assert both.duplicates == [0, 0]
-    assert both.resent == [0, 0]

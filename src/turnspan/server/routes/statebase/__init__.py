@@ -19,17 +19,23 @@ for _room in (elsewhere, turns, states, sessions):  # sessions last: an id may h
 
 
 def _claims(line: RequestLine) -> bool:
-    """StateBase's paths; those that are native ones too only with the key of its client."""
+    """StateBase's paths; of those that are native ones too, what only its client would ask."""
     path, has_header = line.path, "x-api-key" in line.headers
+    asks = has_header or "authorization" in line.headers or _has_body(line)
     if path in elsewhere.SHARED or (path, line.method) == ("/v1/sessions", "GET"):
         return has_header
     if path == "/v1/sessions":
-        return has_header or "authorization" in line.headers
+        return asks
     if not path.startswith("/v1/sessions/"):
         return elsewhere.is_known(path)
     if path.count("/") > 3 or line.method == "GET":
         return True
-    return has_header or (line.method != "DELETE" and "authorization" in line.headers)
+    return has_header or (line.method != "DELETE" and asks)
+
+
+def _has_body(line: RequestLine) -> bool:
+    sized = line.headers.get("content-length", "0") != "0"
+    return sized or "transfer-encoding" in line.headers
 
 
 dialect: Final[Dialect] = Dialect(
