@@ -56,7 +56,6 @@ class Recorder:
         self._spans = spans
         self._start_span = spans.start
         self._end_span = spans.end
-        self._spans = spans
         self._now_ns = clock.now_ns
         self._monotonic_ns = clock.monotonic_ns
         self._turn_id = ids.turn_id
