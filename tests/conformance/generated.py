@@ -91,7 +91,7 @@ PARAMETERS = some(
     max_tokens=COUNT,
     seed=COUNT,
     n=st.integers(0, 3),
-    stop=NAME | st.lists(NAME, max_size=2) | st.integers(),
+    stop=NAME | st.lists(NAME, max_size=2) | st.integers(0, 9),
     stream=st.booleans(),
     reasoning_effort=st.sampled_from(["low", "high"]),
     response_format=JSON | st.sampled_from([{"type": "json_object"}, {"type": "text"}]),
@@ -110,6 +110,9 @@ MODEL = st.fixed_dictionaries(
         "finish_reasons": st.lists(st.sampled_from(["stop", "length", "odd"]), max_size=2),
     },
 )
+DEFINITIONS = st.lists(
+    some(type=st.sampled_from(["function", "web_search"]), name=NAME, parameters=JSON), max_size=2
+)
 TOOL = some(
     call_id=NAME, description=NAME, type=st.sampled_from(["function", "extension", "datastore"])
 )
@@ -126,7 +129,8 @@ def turns(draw: Callable[..., Any]) -> dict[str, Any]:
     """A turn in wire shape, as read back from the journal; children end before their parents."""
     messages = draw(MESSAGES)
     numbers = itertools.count(1)
-    steps = _steps(draw, messages, numbers, None, 0)
+    tools = draw(DEFINITIONS)
+    steps = _steps(draw, messages, tools, numbers, None, 0)
     fields = draw(
         some(session_id=NAME, user_id=NAME, tags=st.lists(NAME, max_size=2), usage=USAGE, **COMMON)
     )
@@ -139,6 +143,7 @@ def turns(draw: Callable[..., Any]) -> dict[str, Any]:
             "id": "turn_abcdefghijkl",
             "agent": draw(AGENT),
             "messages": messages,
+            "tool_definitions": tools,
             "steps": steps,
             "trace": {"trace_id": f"{7:032x}", "span_id": f"{span_id:016x}"},
             "resource": {"service.name": "tests"},
@@ -153,6 +158,7 @@ def turns(draw: Callable[..., Any]) -> dict[str, Any]:
 def _steps(
     draw: Callable[..., Any],
     messages: list[Any],
+    tools: list[Any],
     numbers: Any,
     parent_id: str | None,
     depth: int,
@@ -173,10 +179,22 @@ def _steps(
             step[kind] = draw(own)
         if kind in ("model", "agent"):
             step |= {**_ranges(draw, messages), "usage": draw(USAGE)}
+        if kind == "model":
+            step |= _asked(draw, messages, tools)
         if depth < 2:
-            steps += _steps(draw, messages, numbers, step["id"], depth + 1)
+            steps += _steps(draw, messages, tools, numbers, step["id"], depth + 1)
         steps.append(step)
     return steps
+
+
+def _asked(draw: Callable[..., Any], messages: list[Any], tools: list[Any]) -> dict[str, Any]:
+    """What a model was given beside its messages."""
+    found: dict[str, Any] = {}
+    if messages and draw(st.booleans()):
+        found["system_instructions"] = [[0, 1]]
+    if tools and draw(st.booleans()):
+        found["input_tools"] = [[draw(st.integers(0, len(tools))), len(tools)]]
+    return found
 
 
 def _ranges(draw: Callable[..., Any], messages: list[Any]) -> dict[str, Any]:

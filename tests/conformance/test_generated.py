@@ -74,9 +74,10 @@ def _record_live(turn: dict[str, Any], *, content: bool) -> dict[str, str]:
         above = opened[step.get("parent_id") or root_id]
         at, kind = step["started_at"], step["kind"]
         opened[step["id"]] = source.start(
-            kind, step["name"], at, above, session, user, agent, False
+            kind, step["name"], at, above, session, user, agent, False, step
         )
+    shared = {key: turn.get(key, []) for key in ("messages", "tool_definitions")}
     for step in steps:
-        source.end(opened[step["id"]], {**step, "messages": turn.get("messages", [])})
+        source.end(opened[step["id"]], {**step, **shared})
     source.end(root, turn)
     return {f"{span.span_id:016x}": key for key, span in opened.items()}

@@ -1,4 +1,4 @@
-"""What the span of a model call says of the model: which it was, how it was asked, what it used.
+"""What a model call's span says of it: which model, how it was asked, what it used.
 
 Source: https://github.com/open-telemetry/semantic-conventions-genai, inference and embeddings
 spans as of 2026-10 (88eccb15).
