@@ -1,4 +1,4 @@
-"""Keys of vendors beside the standard ones: which profiles there are, and what they may do.
+"""Keys of vendors beside the standard ones: which profiles there are, what they may.
 
 A profile is a module of `turnspan.telemetry.profiles` with a function
 

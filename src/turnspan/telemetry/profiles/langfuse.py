@@ -1,4 +1,4 @@
-"""Langfuse: the trace's name, tags, metadata, input and output; types and costs of observations.
+"""Langfuse: the trace's name, tags, metadata, input, output; types and costs within.
 
 Source: https://langfuse.com/integrations/native/opentelemetry#property-mapping (2026-11), and
 https://github.com/langfuse/langfuse packages/shared/src/server/otel/attributes.ts (62751446).

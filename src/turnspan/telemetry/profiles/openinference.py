@@ -1,4 +1,4 @@
-"""OpenInference: span kinds, and what its own conventions call what `gen_ai.*` says already.
+"""OpenInference: span kinds, and its own words for what `gen_ai.*` says already.
 
 For tools that read nothing else. MLflow reads it first where both are there, and shows chats as
 plain text then: leave it out where MLflow is among the destinations.
