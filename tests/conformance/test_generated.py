@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from conventions import spans_of_request, spans_of_sdk, trace_violations, violations
-from generated import available_of, turns
-from hypothesis import HealthCheck, given, settings
+from generated import DISHONEST, available_of, turns
+from hypothesis import HealthCheck, assume, given, settings
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -68,7 +68,11 @@ def test_profiles_leave_every_standard_key_as_it_is(turn):
 @given(turn=turns())
 @many
 def test_live_spans_of_any_turn_conform(turn, content):
-    """The same, of spans that start and end through the application's own provider."""
+    """The same, of spans that start and end through the application's own provider.
+
+    What they are made of was captured a moment ago: JSON is JSON.
+    """
+    assume(DISHONEST not in str(turn))
     exporter = InMemorySpanExporter()
     provider = TracerProvider(resource=Resource({"service.name": "tests"}), shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))

@@ -21,6 +21,7 @@ from turnspan.telemetry.attributes import (
 )
 from turnspan.telemetry.by_resource import ByResource
 from turnspan.telemetry.limits import SpanLimits, cut
+from turnspan.telemetry.messages import honest
 from turnspan.telemetry.protobuf import attributes, delimited, text, varint
 from turnspan.telemetry.vendor_keys import Described, Profile, add_keys
 
@@ -89,7 +90,8 @@ class RequestWriter:
         agent = turn["agent"]["name"]
         for step in steps:
             by = agents.get(step["id"], agent) if agents else agent
-            facts = step_facts(step, turn, agent=by, content=content)
+            told = honest(step) if content and step["kind"] == "tool" else step
+            facts = step_facts(told, turn, agent=by, content=content)
             ids = _ids(trace_id, step["id"], step.get("parent_id") or root_id)
             yield self._span(facts, step, turn, [ids, state], local, ())
 
