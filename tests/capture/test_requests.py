@@ -136,3 +136,34 @@ def test_without_messages_they_are_an_argument_like_any_other(tape):
 
     assert tape.step.input.content == '{"system":"Be brief.","question":"Weather?"}'
     assert tape.step.system_instructions == ()
+
+
+def test_the_shape_of_a_tool_is_what_it_is_called(record):
+    """Where the policy keeps shapes, what a tool says of itself is its size and keys."""
+    tape = record(policy=turnspan.Policy(content=False))
+    with turnspan.turn():
+        ask(ASKED, tools=[WEATHER])
+
+    [tool] = tape.turn.tool_definitions
+    assert (tool["type"], tool["name"], tool["description"]) == (
+        "function",
+        "weather",
+        "<4 characters>",
+    )
+    assert tool["parameters"]["type"] == "object"
+    assert tape.step.input_tools == ((0, 1),)
+
+
+def test_a_policy_searches_tools_and_instructions_too(record):
+    """What is hidden is hidden wherever it was said."""
+    tape = record(policy=turnspan.Policy(patterns=["email"]))
+    with turnspan.turn():
+        ask(
+            ASKED,
+            system="Write to ada@example.com.",
+            stop="ada@example.com",
+            tools=[{**WEATHER, "description": "Asks ada@example.com."}],
+        )
+
+    assert "ada@example.com" not in str(tape.turn)
+    assert tape.turn.tool_definitions[0]["description"] == "Asks <hidden:email>."

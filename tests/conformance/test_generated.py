@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -19,7 +20,12 @@ from turnspan.telemetry.otlp import RequestWriter
 from turnspan.telemetry.vendor_keys import known_profiles, profiles_named
 from turnspan.testing.repeatable import CountedIds
 
-many = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+NIGHTLY = os.environ.get("TURNSPAN_TESTS") == "nightly"
+many = settings(
+    max_examples=3000 if NIGHTLY else 120,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 
 
 def faults(spans: list[Any], available: Any) -> list[str]:
