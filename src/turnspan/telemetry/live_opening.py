@@ -22,9 +22,10 @@ Fields: TypeAlias = Mapping[str, Any]
 def opening(
     kind: str, name: str, agent: str, known: Fields
 ) -> tuple[str, SpanKind, Mapping[str, Any]]:
-    """Name, kind and first attributes of a span of ``kind``; whoever changes those takes a copy.
+    """Name, kind and first attributes of a span of ``kind``.
 
-    ``known`` are fields of a step that it has from its start.
+    ``known`` are fields of a step that it has from its start. Whoever changes the attributes
+    takes a copy.
     """
     return _opening(kind, name, agent, *_sampled_by(kind, known))
 
