@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 import turnspan
@@ -167,3 +169,17 @@ def test_a_policy_searches_tools_and_instructions_too(record):
 
     assert "ada@example.com" not in str(tape.turn)
     assert tape.turn.tool_definitions[0]["description"] == "Asks <hidden:email>."
+
+
+def test_tools_offered_from_many_threads_keep_their_places(tape):
+    """Steps of one turn may run at once: each names the tools it was offered."""
+    offered = [[{"type": "function", "name": f"{row}-{n}"} for n in range(20)] for row in range(8)]
+    with turnspan.turn(), ThreadPoolExecutor(8) as pool:
+        list(pool.map(turnspan.carry(lambda tools: ask(ASKED, tools=tools)), offered))
+
+    known = [tool["name"] for tool in tape.turn.tool_definitions]
+    found = [
+        [name for start, end in step.input_tools for name in known[start:end]]
+        for step in tape.turn.steps
+    ]
+    assert sorted(found) == [[tool["name"] for tool in row] for row in offered]
