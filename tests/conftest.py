@@ -11,11 +11,19 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import hypothesis
 import pytest
 
 import turnspan
 from turnspan import notices
 
+# How fast examples are made says something of the machine, nothing of what is tested.
+hypothesis.settings.register_profile(
+    "steady", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("steady")
+
+LONGEST_S = 240  # for a program that hangs; a busy machine needs a tenth of it
 FAULTS = Path(__file__).parent / "faults" / "server.py"
 FOREIGN = ("TURNSPAN_", "OTEL_")
 
@@ -84,7 +92,7 @@ def run(start) -> Callable[..., subprocess.CompletedProcess[str]]:
 
     def run(program: str, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
         process = start(program, *args, **env)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=LONGEST_S)
         assert process.returncode == 0, f"{out}{err}"
         return subprocess.CompletedProcess(process.args, 0, out, err)
 
