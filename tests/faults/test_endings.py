@@ -111,7 +111,7 @@ def test_a_thread_that_records_on_while_the_program_ends_loses_nothing(
         under_way.wait()
         time.sleep(0.1)
         """
-    status, _, err = ended(program, *both.to)
+    status, _, err = ended(program, *both.to, hurried=True)
     start_again(both.to)
     known = int((tmp_path / "known").read_text().split()[-1])
     [arrived, spans] = both.whole
