@@ -15,7 +15,7 @@ TAKES_S = 120
 OPTIONS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    *("--disable-dev-shm-usage", "--hide-scrollbars", "--window-size=1200,720"),
+    *("--disable-dev-shm-usage", "--hide-scrollbars", "--window-size=1440,800"),
 )
 
 

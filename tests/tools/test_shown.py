@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from backends.server import eventually
-from backends.shown import ShownSession, ShownStep, ShownTurn
+from backends.shown import ShownSession, ShownStep, ShownTurn, when_whole
 from chromium import browser, pictured
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -14,13 +13,8 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 @pytest.fixture(scope="session")
 def turns(tool, recorded):
-    """The session's turns, when all eight steps are there: tools store what they took later."""
-
-    def whole():
-        shown = tool.turns(recorded)
-        return shown if sum(len(turn.steps) for turn in shown) == 8 else None
-
-    return eventually(whole) or tool.turns(recorded)
+    """The session's turns, when they are whole."""
+    return when_whole(tool, recorded, steps=8)
 
 
 def thought(city):
@@ -107,6 +101,17 @@ def test_the_page_of_the_turn_that_failed_says_so(tool, turns, page):
     """Question and error are there."""
     said = ["What is the weather in Atlantis?", "execute_tool read_station", "Error"]
     missing, picture = page(tool.turn_page(turns[1]), "failed", said)
+
+    assert missing == []
+    assert picture.startswith(PNG)
+
+
+def test_the_page_of_a_model_call_shows_its_reasoning(tool, turns, page):
+    """Beside the question and the tool call that came of it."""
+    if (url := tool.step_page(turns[0], turns[0].steps[0])) is None:
+        pytest.skip(f"a step has no page of its own in {tool.name}")
+    said = ["What is the weather in Oslo?", "Reasoning", "Oslo has a station: ask it."]
+    missing, picture = page(url, "model", said)
 
     assert missing == []
     assert picture.startswith(PNG)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from backends.server import Server, free_port
-from backends.shown import ShownSession, ShownStep, ShownTurn
+from backends.shown import ShownSession, ShownStep, ShownTurn, value_of
 
 __all__ = ["Backend"]
 
@@ -22,6 +22,8 @@ class Backend:
     """MLflow, from the environment whose Python is given."""
 
     name = "mlflow"
+    headers: ClassVar[dict[str, str]] = {"x-mlflow-experiment-id": EXPERIMENT}
+    resource: ClassVar[dict[str, str]] = {}
 
     def __init__(self, python: Path, folder: Path) -> None:
         port = free_port()
@@ -75,6 +77,9 @@ class Backend:
         """Where the spans of ``turn`` are shown."""
         return f"{self._pages()}/traces?selectedEvaluationId={turn.id}"
 
+    def step_page(self, turn: ShownTurn, step: ShownStep) -> None:
+        """A step is chosen on the page of its turn, and has no address."""
+
     def count(self) -> int:
         """How many traces there are."""
         count, page = 0, {}
@@ -114,8 +119,8 @@ def _turn(trace: dict[str, Any]) -> ShownTurn:
         user=said.get("mlflow.trace.user"),
         kind=_kind(attributes),
         name=root["name"],
-        given=_value(info.get("request_preview")),
-        answer=_value(info.get("response_preview")),
+        given=value_of(info.get("request_preview")),
+        answer=value_of(info.get("response_preview")),
         failed=info["state"] == "ERROR",
         tokens=_tokens(spent),
         steps=[_step(span) for span in below if span is not root],
@@ -153,7 +158,7 @@ def _kind(attributes: Mapping[str, Any]) -> str:
 
 
 def _tokens(spent: Mapping[str, int] | None) -> tuple[int, int] | None:
-    return (spent["input_tokens"], spent["output_tokens"]) if spent else None
+    return (spent.get("input_tokens", 0), spent.get("output_tokens", 0)) if spent else None
 
 
 def _attributes(span: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,7 +173,3 @@ def _plain(value: Mapping[str, Any]) -> Any:
     if kind == "kvlist_value":
         return {each["key"]: _plain(each["value"]) for each in item.get("values", ())}
     return item
-
-
-def _value(text: str | None) -> Any:
-    return None if text is None else json.loads(text)

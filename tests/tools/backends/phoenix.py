@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from backends.server import Server, free_port
-from backends.shown import ShownSession, ShownStep, ShownTurn
+from backends.shown import ShownSession, ShownStep, ShownTurn, value_of
 
 __all__ = ["Backend"]
 
@@ -26,6 +25,8 @@ class Backend:
     """Phoenix, from the environment whose Python is given."""
 
     name = "phoenix"
+    headers: ClassVar[dict[str, str]] = {}
+    resource: ClassVar[dict[str, str]] = {"openinference.project.name": "turns"}
 
     def __init__(self, python: Path, folder: Path) -> None:
         port = free_port()
@@ -79,6 +80,10 @@ class Backend:
         """Where the spans of ``turn`` are shown."""
         return f"{self._pages()}/spans/{turn.id}"
 
+    def step_page(self, turn: ShownTurn, step: ShownStep) -> str:
+        """Where ``step`` of ``turn`` is shown."""
+        return f"{self.turn_page(turn)}?selectedSpanNodeId={step.id}"
+
     def count(self) -> int:
         """How many traces there are, of every project."""
         edges = self.server.ask("/graphql", {"query": COUNTS})["data"]["projects"]["edges"]
@@ -131,10 +136,11 @@ def _step(span: dict[str, Any]) -> ShownStep:
         name=span["name"],
         kind=kind,
         failed=span["status_code"] == "ERROR",
-        given=_value(given),
-        result=_value(result),
+        given=value_of(given),
+        result=value_of(result),
         tokens=_tokens(attributes),
         reasoning=_reasoning(attributes),
+        id=span["id"],
     )
 
 
@@ -155,11 +161,4 @@ def _reasoning(attributes: Mapping[str, Any]) -> str | None:
 
 def _tokens(attributes: Mapping[str, Any]) -> tuple[int, int] | None:
     prompt = attributes.get("llm.token_count.prompt")
-    return None if prompt is None else (prompt, attributes["llm.token_count.completion"])
-
-
-def _value(text: str | None) -> Any:
-    try:
-        return None if text is None else json.loads(text)
-    except json.JSONDecodeError:
-        return text
+    return None if prompt is None else (prompt, attributes.get("llm.token_count.completion", 0))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["ShownSession", "ShownStep", "ShownTurn"]
+from backends.server import eventually
+
+__all__ = ["ShownSession", "ShownStep", "ShownTurn", "value_of", "when_whole"]
 
 
 @dataclass(frozen=True)
 class ShownStep:
-    """One span below a turn's."""
+    """One span below a turn's; ``id`` is what the tool calls it."""
 
     name: str
     kind: str
@@ -19,6 +22,7 @@ class ShownStep:
     result: Any = None
     tokens: tuple[int, int] | None = None
     reasoning: str | None = None
+    id: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -46,3 +50,25 @@ class ShownSession:
     first_input: str | None
     last_output: str | None
     tokens: tuple[int, int]
+
+
+def value_of(text: str | None) -> Any:
+    """What ``text`` is as JSON; itself where it is none, or was cut."""
+    try:
+        return None if text is None else json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def when_whole(tool: Any, session: str, *, steps: int) -> list[ShownTurn]:
+    """The turns of ``session`` as soon as they have so many ``steps``: tools take, then store.
+
+    When time is up, what is there.
+    """
+
+    def whole() -> list[ShownTurn] | None:
+        shown = tool.turns(session)
+        return shown if sum(len(turn.steps) for turn in shown) == steps else None
+
+    found: list[ShownTurn] = eventually(whole) or tool.turns(session)
+    return found
