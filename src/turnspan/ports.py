@@ -266,9 +266,9 @@ class Observer(Protocol):
 
 
 class MetricSink(Protocol):
-    """Where what turns measure goes. One call at a time; what it raises is said, not passed on.
+    """Where what turns measure goes. One call at a time.
 
-    An exporter whose destination takes metrics offers one by a method `metric_sink`, which is
+    What it raises is said, not passed on. An exporter whose destination takes metrics offers one by a method `metric_sink`, which is
     given the resource of the process.
     """
 

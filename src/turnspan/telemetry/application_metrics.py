@@ -1,4 +1,4 @@
-"""GenAI metrics through the application's MeterProvider, by OpenTelemetry's public interface."""
+"""GenAI metrics through the application's own MeterProvider, by the public interface."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a turn that has ended measures: the values of the GenAI metrics, each with its span.
+"""What a turn measures: the values of the GenAI metrics, each with its span.
 
 Source: https://github.com/open-telemetry/semantic-conventions-genai, model/gen-ai/metrics.yaml
 as of 2026-10 (88eccb15): a duration is that of the span; calls are an agent's own, those that
