@@ -268,8 +268,8 @@ class Observer(Protocol):
 class MetricSink(Protocol):
     """Where what turns measure goes. One call at a time.
 
-    What it raises is said, not passed on. An exporter whose destination takes metrics offers one by a method `metric_sink`, which is
-    given the resource of the process.
+    What it raises is said, not passed on. An exporter whose destination takes metrics offers
+    one by a method `metric_sink`, which is given the resource of the process.
     """
 
     def record(self, turn: Mapping[str, Any], /) -> None:
