@@ -73,6 +73,7 @@ REQUEST_PARAMETERS: Final[dict[str, tuple[str, type]]] = {
     "reasoning_effort": ("gen_ai.request.reasoning.level", str),
 }
 CHOICE_COUNT: Final = "gen_ai.request.choice.count"
+TOKEN_MODALITY: Final = "gen_ai.token.modality"  # noqa: S105  # of tokens, not a secret
 
 # Source: the same, model/gen-ai/events.yaml, `gen_ai.evaluation.result`
 EVALUATION_RESULT: Final = "gen_ai.evaluation.result"
