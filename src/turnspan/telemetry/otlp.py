@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from turnspan.telemetry import semconv as names
 from turnspan.telemetry.attributes import (
     SpanFacts,
-    agents_of_steps,
+    nested_agents,
     step_facts,
     turn_facts,
     with_notes,
@@ -75,9 +75,10 @@ class RequestWriter:
         # A turn does not say whether its parent was remote; a span without one has none that was.
         suffix = _flags(flags) if parent_id else local
         yield self._span(facts, turn, [_ids(trace_id, root_id, parent_id), state], suffix, links)
-        agents = agents_of_steps(turn)
+        steps = turn.get("steps", ())
+        agents = nested_agents(steps)
         agent = turn["agent"]["name"]
-        for step in turn.get("steps", ()):
+        for step in steps:
             by = agents.get(step["id"], agent) if agents else agent
             facts = step_facts(step, turn, agent=by, content=content)
             ids = _ids(trace_id, step["id"], step.get("parent_id") or root_id)
