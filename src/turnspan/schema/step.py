@@ -87,7 +87,7 @@ class Step(Value):
         default=(),
         description="Half-open ranges of the turn's messages that it was given apart from those.",
     )
-    input_tools: tuple[Range, ...] = Field(
+    input_tools: Many[Range] = Field(
         default=(), description="Half-open ranges of the turn's tool definitions it was offered."
     )
     reasoning: str | None = None

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from turnspan.telemetry import instruments
 from turnspan.telemetry import semconv as names
-from turnspan.telemetry.attributes import agents_of_steps, failure
+from turnspan.telemetry.attributes import failure, nested_agents
 from turnspan.telemetry.instruments import Instrument
 
 __all__ = ["Attributes", "Measurement", "measurements"]
@@ -43,7 +43,7 @@ def measurements(turn: Fields) -> Iterator[Measurement]:
     """
     steps = turn.get("steps") or ()
     name: str = turn["agent"]["name"]
-    agents = agents_of_steps(turn) if steps else {}
+    agents = nested_agents(steps) if steps else {}
     calls = _calls(turn) if steps else Counter()
     yield from _agent(turn, name, turn["trace"]["span_id"], calls, None)
     for step in steps:
