@@ -113,7 +113,10 @@ def test_children_of_one_parent_draw_different_ids(run, tmp_path):
 @pytest.mark.parametrize("method", ["spawn", "fork"])
 def test_each_worker_of_a_pool_records(run, tmp_path, method):
     """Workers configure themselves from the environment; what they leave is adopted."""
-    env = PATIENT | {"TURNSPAN_EXPORTERS": "file:turns.jsonl", "TURNSPAN_DIR": str(tmp_path / "journal")}
+    env = PATIENT | {
+        "TURNSPAN_EXPORTERS": "file:turns.jsonl",
+        "TURNSPAN_DIR": str(tmp_path / "journal"),
+    }
     done = run(POOL, method, **env)
     turns = [json.loads(line) for line in (tmp_path / "turns.jsonl").read_text().splitlines()]
 
