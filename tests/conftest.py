@@ -117,8 +117,12 @@ def otlp() -> Iterator[OtlpBackend]:
         def log_message(self, *_: object) -> None:
             """Quiet."""
 
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *_: object) -> None:
+            """A client that hung up is nothing to report here."""
+
     lock = threading.Lock()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", 0), Handler)
     backend = OtlpBackend(f"http://127.0.0.1:{server.server_port}")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

@@ -99,7 +99,7 @@ def drain(tmp_path: Path) -> Callable[..., dict[str, Any]]:
             [sys.executable, "-W", "error", "-m", "turnspan", *command],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )
         assert done.returncode == 0, f"{done.stdout}{done.stderr}"
@@ -119,6 +119,7 @@ def dead(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
             [*command, "--dir", tmp_path / "journal", "--json"],
             capture_output=True,
             text=True,
+            timeout=240,
             check=False,
         )
         assert done.returncode == 0, f"{done.stdout}{done.stderr}"

@@ -46,7 +46,7 @@ def looked_at(tmp_path, *command: str) -> bytes:
     done = subprocess.run(
         [sys.executable, "-m", "turnspan", *command, "--dir", str(tmp_path / "journal")],
         capture_output=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode()
