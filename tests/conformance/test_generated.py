@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from turnspan.telemetry.live import LiveSpans
 from turnspan.telemetry.otlp import RequestWriter
+from turnspan.telemetry.vendor_keys import known_profiles, profiles_named
 from turnspan.testing.repeatable import CountedIds
 
 many = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -42,6 +43,25 @@ def test_own_spans_of_any_turn_conform(turn, content):
 
     assert len(spans) == 1 + len(turn.get("steps", ()))
     assert faults(spans, lambda span: known[span.span_id]) == []
+
+
+@given(turn=turns())
+@many
+def test_profiles_leave_every_standard_key_as_it_is(turn):
+    """All of them together add to the spans of any turn, and what was there conforms as before."""
+    bare, full = (
+        RequestWriter(content=True, profiles=profiles)
+        for profiles in ((), profiles_named(known_profiles()))
+    )
+    bare.add(turn)
+    full.add(turn)
+    before, after = spans_of_request(bare.take()), spans_of_request(full.take())
+
+    assert [span.name for span in before] == [span.name for span in after]
+    for one, other in zip(before, after, strict=True):
+        assert {key: other.attributes[key] for key in one.attributes} == one.attributes
+        assert len(other.attributes) > len(one.attributes)
+    assert faults(after, lambda _: ()) == []
 
 
 @pytest.mark.parametrize("content", [True, False])

@@ -28,6 +28,7 @@ from turnspan.telemetry.limits import SpanLimits
 from turnspan.telemetry.otlp import RequestWriter
 from turnspan.telemetry.otlp_logs import feedback_request
 from turnspan.telemetry.span_content import content_on_spans
+from turnspan.telemetry.vendor_keys import profiles_named
 
 if TYPE_CHECKING:
     from turnspan.settings import Settings
@@ -64,6 +65,7 @@ class OtlpExporter:
 
     Raises:
         ExporterError: a URL is malformed, or its key cannot stand in a header.
+        SettingsError: there is no profile of a name.
     """
 
     takes_feedback = True
@@ -75,6 +77,7 @@ class OtlpExporter:
         headers: Mapping[str, str] | None = None,
         content: bool = True,
         limits: SpanLimits | None = None,
+        profiles: Sequence[str] = (),
         logs_endpoint: str | None = None,
         logs_headers: Mapping[str, str] | None = None,
         metrics_endpoint: str | None = None,
@@ -95,7 +98,9 @@ class OtlpExporter:
         self._metrics = partial(signal, at, METRICS_PATH, metrics_headers)
         self._metrics()  # a malformed URL is said here
         self._content = content
-        self._writer = RequestWriter(content=content, limits=limits or SpanLimits())
+        self._writer = RequestWriter(
+            content=content, limits=limits or SpanLimits(), profiles=profiles_named(profiles)
+        )
         self._recent = RecentTurns()
         self._takes_spans = False  # as far as we have seen
         self._closed = False
@@ -188,7 +193,7 @@ def from_url(url: str, *, settings: Settings) -> OtlpExporter:
 
     Raises:
         ExporterError: the URL or a header variable is malformed.
-        SettingsError: a span limit is unreadable.
+        SettingsError: there is no profile of a name.
     """
     environ = os.environ
     is_bare = url == "otlp:"
@@ -197,6 +202,7 @@ def from_url(url: str, *, settings: Settings) -> OtlpExporter:
         headers=headers_of("TRACES", environ),
         content=content_on_spans(settings, environ, live=False),
         limits=SpanLimits.read(environ),
+        profiles=settings.profiles,
         logs_endpoint=endpoint_of("LOGS", environ) if is_bare else None,
         logs_headers=headers_of("LOGS", environ),
         metrics_endpoint=endpoint_of("METRICS", environ) if is_bare else None,

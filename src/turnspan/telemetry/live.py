@@ -38,6 +38,7 @@ from turnspan.telemetry.evaluation import (
 )
 from turnspan.telemetry.light import state_of
 from turnspan.telemetry.live_events import emit_event
+from turnspan.telemetry.vendor_keys import Described, Profile, add_keys
 
 __all__ = ["LiveSpan", "LiveSpans"]
 
@@ -96,11 +97,14 @@ class LiveSpans:
     Thread-safe. Whatever a provider, sampler or processor raises is logged, not passed on.
     """
 
-    __slots__ = ("_content", "_ids", "_recent", "_tracer")
+    __slots__ = ("_content", "_ids", "_profiles", "_recent", "_tracer")
 
-    def __init__(self, ids: Ids, *, content: bool = False) -> None:
+    def __init__(
+        self, ids: Ids, *, content: bool = False, profiles: Sequence[Profile] = ()
+    ) -> None:
         self._ids = ids
         self._content = content
+        self._profiles = profiles
         self._tracer: tuple[TracerProvider, Tracer] | None = None
         self._recent = RecentTurns()
 
@@ -187,10 +191,10 @@ class LiveSpans:
 
     def _facts(self, span: LiveSpan, fields: Fields) -> SpanFacts:
         try:
-            return _facts_of(span, fields, content=self._content)
+            return _facts_of(span, fields, content=self._content, profiles=self._profiles)
         except (TypeError, ValueError):
             # Content that no JSON can hold, such as a lone surrogate; the rest can be told.
-            return _facts_of(span, fields, content=False)
+            return _facts_of(span, fields, content=False, profiles=self._profiles)
 
     def _started(
         self,
@@ -244,16 +248,22 @@ class LiveSpans:
         live.flags, live.sampled, live.state = 0, False, ""
 
 
-def _facts_of(span: LiveSpan, fields: Fields, *, content: bool) -> SpanFacts:
+def _facts_of(
+    span: LiveSpan, fields: Fields, *, content: bool, profiles: Sequence[Profile]
+) -> SpanFacts:
     if span.is_turn:
-        return turn_facts(fields, content=content)
-    turn = {
-        "session_id": span.session_id,
-        "user_id": span.user_id,
-        "messages": fields.get("messages", ()),
-        "tool_definitions": fields.get("tool_definitions", ()),
-    }
-    return step_facts(fields, turn, agent=span.agent, content=content)
+        turn, facts = fields, turn_facts(fields, content=content)
+    else:
+        turn = {
+            "session_id": span.session_id,
+            "user_id": span.user_id,
+            "messages": fields.get("messages", ()),
+            "tool_definitions": fields.get("tool_definitions", ()),
+        }
+        facts = step_facts(fields, turn, agent=span.agent, content=content)
+    if profiles:
+        add_keys(profiles, facts.attributes, Described(fields, turn, facts.attributes, content))
+    return facts
 
 
 def _sampled_by(kind: str, known: Fields) -> tuple[str | None, ...]:
