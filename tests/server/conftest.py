@@ -40,7 +40,8 @@ from turnspan.server.listening import listening_socket, uvicorn_config
 from turnspan.server.store import open_store
 from turnspan.server.store.sql import SqlStore
 
-STARTS_S = 30.0
+STARTS_S = 120.0
+PORTS = 5  # that are tried: one that was free may be another's by the time it is opened
 POSTGRES = ("-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "jit=off")
 
 
@@ -204,8 +205,6 @@ def postgresql() -> Iterator[str]:
     directory = Path(tempfile.mkdtemp(prefix="turnspan-pg-", dir="/tmp"))
     data, run_as = directory / "data", _unprivileged(directory)
     programs = _reachable(Path(found.origin).parent, directory) / "pginstall" / "bin"
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
     try:
         subprocess.run(
             [programs / "initdb", "-D", data, "-U", "turnspan", "--auth=trust", "--no-sync"],
@@ -214,17 +213,22 @@ def postgresql() -> Iterator[str]:
             cwd=directory,
             **run_as,
         )
-        process = subprocess.Popen(
-            [programs / "postgres", "-D", data, "-k", directory, "-p", str(port), *POSTGRES],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd=directory,
-            **run_as,
-        )
-        try:
+        for _ in range(PORTS):
+            with socket.create_server(("127.0.0.1", 0)) as probe:
+                port = probe.getsockname()[1]
+            process = subprocess.Popen(
+                [programs / "postgres", "-D", data, "-k", directory, "-p", str(port), *POSTGRES],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd=directory,
+                **run_as,
+            )
             url = f"postgresql://turnspan@127.0.0.1:{port}/postgres"
-            _await(url, process)
+            if _answers(url, process):
+                break
+        try:
+            assert process.poll() is None, "PostgreSQL does not start"
             yield url
         finally:
             process.terminate()
@@ -278,15 +282,16 @@ def _reachable(package: Path, directory: Path) -> Path:
     return directory / package.name
 
 
-def _await(url: str, process: subprocess.Popen[bytes]) -> None:
+def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:
+    """Whether ``process`` is there to answer, which takes it a while."""
     import psycopg
 
     until = time.monotonic() + STARTS_S
-    while True:
+    while process.poll() is None and time.monotonic() < until:
         try:
             psycopg.connect(url).close()
-            return
         except psycopg.OperationalError:
-            assert process.poll() is None
-            assert time.monotonic() < until
             time.sleep(0.05)
+        else:
+            return process.poll() is None
+    return False
