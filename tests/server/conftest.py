@@ -95,7 +95,7 @@ class Api:
             sent["content-type"] = "application/json"
         sent |= {name.lower(): value for name, value in (headers or {}).items()}
         host, port = urlsplit(self.url).hostname, urlsplit(self.url).port
-        with closing(http.client.HTTPConnection(host, port, timeout=30)) as connection:
+        with closing(http.client.HTTPConnection(host, port, timeout=240)) as connection:
             connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
             if body is not None:
                 sent.setdefault("content-length", str(len(body)))
@@ -120,7 +120,7 @@ class Api:
     def stop(self) -> None:
         """End the server, and wait until it has."""
         self.server.should_exit = True
-        self.thread.join(timeout=30)
+        self.thread.join(timeout=240)
         assert not self.thread.is_alive()
 
 

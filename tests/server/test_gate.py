@@ -47,7 +47,7 @@ def code(reply):
 def raw(api, request):
     """What comes back for bytes that are sent as they are."""
     with closing(
-        socket.create_connection((urlsplit(api.url).hostname, urlsplit(api.url).port), timeout=30)
+        socket.create_connection((urlsplit(api.url).hostname, urlsplit(api.url).port), timeout=240)
     ) as connection:
         connection.sendall(request)
         received = b""
@@ -415,7 +415,7 @@ def test_an_answer_waits_for_no_acknowledgement(serve):
     api = serve()
     took_s = []
     address = (urlsplit(api.url).hostname, urlsplit(api.url).port)
-    with closing(http.client.HTTPConnection(*address, timeout=30)) as connection:
+    with closing(http.client.HTTPConnection(*address, timeout=240)) as connection:
         for _ in range(100):  # now and then nobody else keeps it waiting either
             began = time.monotonic()
             connection.request("GET", "/v1/turns")

@@ -79,7 +79,7 @@ class Served:
         headers = {"content-type": media_type}
         if key:
             headers["authorization"] = f"Bearer {key}"
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=240)) as connection:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
             return answer.status, answer.read()
@@ -116,7 +116,7 @@ def test_a_signal_ends_it_when_what_is_under_way_is_done(served, number):
     server = served()
     body = encode_turn(make_turn(1))
     head = b"POST /v1/turns HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/x-ndjson\r\n"
-    with closing(socket.create_connection(("127.0.0.1", server.port), timeout=30)) as begun:
+    with closing(socket.create_connection(("127.0.0.1", server.port), timeout=240)) as begun:
         begun.sendall(head + b"content-length: %d\r\n\r\n" % len(body) + body[:10])
         for _ in range(2):  # whoever came later is answered: the one before has begun
             server.get("/health/ready")
