@@ -221,16 +221,26 @@ def test_what_a_running_process_drops_is_seen_from_outside(call, start, turns_ap
             for _ in range(20):
                 ask("why? " * 100)
             time.sleep(0.005)
-        health = turnspan.health()
-        print(json.dumps([dict(health.dropped), health.parked]), flush=True)
-        time.sleep(300)
+        for _ in sys.stdin:
+            health = turnspan.health()
+            print(json.dumps([dict(health.dropped), health.parked]), flush=True)
         """,
         turns_api.url,
+        told=True,
     )
-    dropped, parked = json.loads(process.stdout.readline())
+
+    def both():
+        process.stdin.write("well?\n")
+        process.stdin.flush()
+        inside = json.loads(process.stdout.readline())
+        return inside, call("doctor", "--json").json
+
     until_s = time.monotonic() + 60
-    while (said := call("doctor", "--json").json)["dropped"] != dropped:
+    (dropped, parked), said = both()
+    while not dropped or said["dropped"] != dropped:
         assert time.monotonic() < until_s, said
+        time.sleep(0.1)
+        (dropped, parked), said = both()
     process.kill()
     [finding] = [each for each in said["findings"] if each["check"] == "dropped"]
 
