@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from turnspan.schema.journalled import Journalled, JournalledFeedback, JournalledTurn, journalled
 
@@ -24,6 +24,7 @@ __all__ = [
     "Journalled",
     "JournalledFeedback",
     "JournalledTurn",
+    "MetricSink",
     "Observer",
     "OpenSpan",
     "Outcome",
@@ -33,6 +34,9 @@ __all__ = [
     "journalled",
     "takes_feedback",
 ]
+
+
+_NOTHING: Final[Mapping[str, Any]] = {}
 
 
 class Clock(Protocol):
@@ -106,13 +110,15 @@ class SpanSource(Protocol):
         user_id: str | None,
         agent: str,
         activate: bool,  # noqa: FBT001  # the same
+        known: Mapping[str, Any] = _NOTHING,
         /,
     ) -> OpenSpan:
         """Open a span of a turn (``kind="turn"``) or of a step (its kind).
 
         Without ``parent`` the span of the current OpenTelemetry context is the parent.
         With ``activate`` the span becomes current until `end`, which must then be called
-        in the same context; callbacks of frameworks never activate.
+        in the same context; callbacks of frameworks never activate. ``known`` are fields of a
+        step, in wire shape, that samplers may want to know.
         """
         ...
 
@@ -261,6 +267,26 @@ class Observer(Protocol):
 
     def observe(self, turn: JournalledTurn, /) -> None:
         """Take ``turn``; must be quick and never block."""
+        ...
+
+
+class MetricSink(Protocol):
+    """Where what turns measure goes. One call at a time.
+
+    What it raises is said, not passed on. An exporter whose destination takes metrics offers
+    one by a method `metric_sink`, which is given the resource of the process.
+    """
+
+    def record(self, turn: Mapping[str, Any], /) -> None:
+        """Take ``turn``, a decoded `turn` line of this process that has just ended."""
+        ...
+
+    def send(self, *, timeout_s: float) -> None:
+        """Tell the destination what is new, giving up after ``timeout_s`` seconds."""
+        ...
+
+    def close(self) -> None:
+        """Release the destination. It is apart from the exporter, which may be closed before."""
         ...
 
 

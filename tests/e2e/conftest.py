@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 import turnspan
 
-SCHEMAS = Path(__file__).parents[1] / "telemetry" / "schemas"
+SCHEMAS = Path(__file__).parents[1] / "conformance" / "conventions" / "schemas"
 CONTENT = {
     "gen_ai.input.messages": "strict/gen-ai-input-messages.json",
     "gen_ai.output.messages": "strict/gen-ai-output-messages.json",
@@ -30,50 +26,6 @@ CONTENT = {
 @pytest.fixture(autouse=True)
 def each_test_begins_unconfigured(unconfigured: None) -> None:
     """This room's tests configure the process they run in."""
-
-
-class OtlpBackend:
-    """An OTLP/HTTP receiver on loopback that keeps what it is sent."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.received = ExportTraceServiceRequest()
-
-    @property
-    def spans(self) -> list[Any]:
-        """Every span that arrived, in that order."""
-        return [
-            span
-            for group in self.received.resource_spans
-            for scope in group.scope_spans
-            for span in scope.spans
-        ]
-
-
-@pytest.fixture
-def otlp() -> Iterator[OtlpBackend]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            backend.received.MergeFromString(gzip.decompress(body))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    class Server(ThreadingHTTPServer):
-        def handle_error(self, *_: object) -> None:
-            """A client that hung up is nothing to report here."""
-
-    server = Server(("127.0.0.1", 0), Handler)
-    backend = OtlpBackend(f"otlp+http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield backend
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 @pytest.fixture

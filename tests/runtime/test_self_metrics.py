@@ -31,6 +31,8 @@ PROGRAM = """
                 if scope.scope.name != "turnspan":
                     continue
                 for metric in scope.metrics:
+                    if metric.name.startswith("gen_ai."):
+                        continue  # what turns measure, which is another matter
                     points = [
                         [dict(point.attributes), getattr(point, "value", None)
                          if not hasattr(point, "count") else point.count]
