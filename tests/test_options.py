@@ -342,8 +342,8 @@ def how_long_turns_stay(stage):
 def _put_to_rest(stage: Stage) -> None:
     """Have the worker wait: one that is looking for turns just now takes one as it comes."""
     stage.ask("hello")
-    turnspan.flush()
-    time.sleep(0.2)
+    turnspan.flush(60.0)
+    time.sleep(0.5)
 
 
 def _batches_of_many(stage: Stage) -> list[int]:
@@ -371,13 +371,16 @@ def how_many_bytes_go_together(stage):
 def how_long_a_turn_waits_for_company(stage):
     """Alone, without a flush."""
     stage.configure(exporters=[batches := Batches()])
-    _put_to_rest(stage)
-    started_s = time.monotonic()
-    stage.ask("hello")
-    while len(batches.sizes) < 2:
-        assert time.monotonic() < started_s + 30
-        time.sleep(0.005)
-    return time.monotonic() - started_s > 0.9
+    waits_s = []
+    for _ in range(2):  # on a busy machine one may be late
+        _put_to_rest(stage)
+        started_s, before = time.monotonic(), len(batches.sizes)
+        stage.ask("hello")
+        while len(batches.sizes) == before:
+            assert time.monotonic() < started_s + 60
+            time.sleep(0.005)
+        waits_s.append(time.monotonic() - started_s)
+    return min(waits_s) > 0.9
 
 
 @effect("timeout_s", 3.5)
@@ -392,11 +395,11 @@ def how_long_a_request_may_take(stage):
 @effect("exit_s", 0.05)
 def how_long_the_exit_waits(stage):
     """For an exporter that does not answer."""
-    runtime = stage.configure(exporters=[Batches(delay_s=2.5)])
+    runtime = stage.configure(exporters=[Batches(delay_s=4.0)])
     stage.ask("hello")
     started_s = time.monotonic()
     runtime.leave()
-    return time.monotonic() - started_s > 1.0
+    return time.monotonic() - started_s > 1.9
 
 
 @effect("on_sigterm", True)

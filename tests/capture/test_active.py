@@ -45,7 +45,7 @@ def run(tmp_path: Path, body: str, **environ: str) -> subprocess.CompletedProces
         env={**kept, "TURNSPAN_DIR": str(tmp_path / "spool"), **environ},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stderr

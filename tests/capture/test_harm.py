@@ -34,7 +34,7 @@ def run(body: str) -> str:
         [sys.executable, "-X", "faulthandler", "-c", HEAD + textwrap.dedent(body)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, f"{done.returncode}\n{done.stdout}\n{done.stderr}"

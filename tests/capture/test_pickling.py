@@ -110,7 +110,7 @@ def test_local_functions_are_cloudpickled_by_value(tape, tmp_path):
         input=cloudpickle.dumps(local_ones()),
         capture_output=True,
         cwd=tmp_path,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     answers = [f"{name}, dry" for name in "abcde"]

@@ -88,7 +88,7 @@ def ran(program) -> Callable[..., Said]:
 
     def ran(*words: str, **env: str) -> Said:
         with program(*words, **env) as process:
-            out, err = process.communicate(timeout=30)
+            out, err = process.communicate(timeout=240)
         return Said(process.returncode, out, err)
 
     return ran

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import socket
+import time
 
 import pytest
 
@@ -193,7 +194,7 @@ def test_a_running_process_is_seen(call, program, record, start, turns_api):
         turnspan.configure(exporters=[sys.argv[1]])
         turnspan.agent(lambda: None)()
         print("ready", flush=True)
-        sys.stdin.read() or __import__("time").sleep(30)
+        sys.stdin.read() or __import__("time").sleep(300)
         """,
         turns_api.url,
     )
@@ -220,15 +221,26 @@ def test_what_a_running_process_drops_is_seen_from_outside(call, start, turns_ap
             for _ in range(20):
                 ask("why? " * 100)
             time.sleep(0.005)
-        time.sleep(2.5)
-        health = turnspan.health()
-        print(json.dumps([dict(health.dropped), health.parked]), flush=True)
-        time.sleep(60)
+        for _ in sys.stdin:
+            health = turnspan.health()
+            print(json.dumps([dict(health.dropped), health.parked]), flush=True)
         """,
         turns_api.url,
+        told=True,
     )
-    dropped, parked = json.loads(process.stdout.readline())
-    said = call("doctor", "--json").json
+
+    def both():
+        process.stdin.write("well?\n")
+        process.stdin.flush()
+        inside = json.loads(process.stdout.readline())
+        return inside, call("doctor", "--json").json
+
+    until_s = time.monotonic() + 60
+    (dropped, parked), said = both()
+    while not dropped or said["dropped"] != dropped:
+        assert time.monotonic() < until_s, said
+        time.sleep(0.1)
+        (dropped, parked), said = both()
     process.kill()
     [finding] = [each for each in said["findings"] if each["check"] == "dropped"]
 

@@ -42,7 +42,7 @@ def test_tail_follows_feedback_as_it_is_given(program, record):
         line = process.stdout.readline()
         writer.join()
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=240)
 
     assert line == "feedback on turn_000000000007: good · 0.5 · comment 7\n"
 

@@ -52,7 +52,7 @@ def test_tail_follows_what_is_written_from_then_on(program, record):
         second = process.stdout.readline()
         writer.join()
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=240)
 
     assert [first, second] == [encode_turn(make_turn(n)).decode() for n in (1, 2)]
     assert (out, err, process.returncode) == ("", "", 130)

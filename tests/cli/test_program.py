@@ -109,7 +109,7 @@ def test_a_reader_that_leaves_is_no_failure_to_report(program, record):
         process.stdout.readline()
         process.stdout.close()
         err = process.stderr.read()
-        status = process.wait(timeout=30)
+        status = process.wait(timeout=240)
 
     assert (status, err) == (141, "")
 

@@ -71,7 +71,7 @@ def test_on_a_terminal_it_asks_and_does_as_told(answer, kept, record, tmp_path):
         text=True,
     ) as process:
         os.write(ours, f"{answer}\n".encode())
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=240)
     os.close(ours)
     os.close(theirs)
 

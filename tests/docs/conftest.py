@@ -39,7 +39,7 @@ def run(tmp_path: Path) -> Callable[[Path], str]:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )
         assert done.returncode == 0, f"{program.name} failed:\n{done.stdout}{done.stderr}"

@@ -33,10 +33,12 @@ def outcome(tmp_path: Path, source: str) -> str:
     (tmp_path / "test_page.py").write_text(source, encoding="utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     options = ["-q", "-W", "error", "-p", "no:asyncio", "-p", "no:randomly", "-p", "no:langsmith"]
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("TURNSPAN_", "OTEL_"))}
+    kept = {
+        k: v for k, v in os.environ.items() if not k.startswith(("TURNSPAN_", "OTEL_", "PYTEST_"))
+    }
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, "test_page.py"],
-        cwd=tmp_path, env=kept, capture_output=True, text=True, timeout=60, check=False,
+        cwd=tmp_path, env=kept, capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     return done.stdout + done.stderr
 

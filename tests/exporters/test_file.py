@@ -369,7 +369,7 @@ def test_a_writer_killed_at_any_moment_costs_nobody_a_turn(path, python):
     for _ in range(20):
         killed.stdout.readline()
     os.kill(killed.pid, signal.SIGKILL)
-    killed.wait(timeout=60)
+    killed.wait(timeout=240)
 
     outcome = send(FileExporter(path, rotate_bytes=50_000), turns(1, 5000), timeout_s=60.0)
 

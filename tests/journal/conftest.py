@@ -72,7 +72,7 @@ def child(directory: Directory) -> Callable[..., subprocess.CompletedProcess[str
         head = CHILD.format(tests=os.path.dirname(__file__), path=str(directory.path))
         done = subprocess.run(
             [sys.executable, "-c", head + textwrap.dedent(code)],
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=240, check=False,
         )  # fmt: skip
         assert done.returncode == expect, done.stderr
         return done

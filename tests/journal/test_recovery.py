@@ -1,8 +1,11 @@
 """What a dead process left is completed and delivered."""
 
+import inspect
 import signal
+import sys
 import threading
 import time
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -266,6 +269,23 @@ def test_one_exporter_being_down_holds_up_no_other_process(make, directory, chil
         """
     )
     assert done.stdout == "1 [1]\n"
+
+
+def test_a_crowd_that_owes_nothing_is_passed_by_without_a_stack_of_them(make, directory):
+    """However many of the dead left no turn behind: those of the last one are read at once."""
+    for number in range(600):
+        owner = str(replace(Owner.here(), suffix=f"{number:04x}"))
+        plant(directory, step_line(1, "a" * 16, ended_at=9), owner=owner)
+    plant(directory, turn_line(7), owner=str(replace(Owner.here(), suffix="ffff")))
+    journal = adopted(make)
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack(0)) + 30)  # a pass lets go of sixteen
+    try:
+        found = raw_turns(journal)
+    finally:
+        sys.setrecursionlimit(before)
+
+    assert found == [turn_line(7)]
 
 
 def test_forgetting_an_exporter_takes_everything_as_delivered(make, directory):

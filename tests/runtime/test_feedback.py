@@ -129,7 +129,7 @@ def test_a_forked_child_gives_feedback_of_its_own(start, turns_api):
             os.waitpid(child, 0)
     """
     process = start(program, turns_api.url)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=240)
 
     assert (process.returncode, err) == (0, "")
     assert len(set(turns_api.ids)) == len(turns_api.ids) == 3

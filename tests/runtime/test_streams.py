@@ -89,7 +89,7 @@ def test_a_process_that_ends_inside_a_stream_s_consumer_records_it(start, tmp_pa
         {how}
     """
     )
-    process.communicate(timeout=60)
+    process.communicate(timeout=240)
 
     assert process.returncode == (1 if how == "1 / 0" else 3)
     assert [told(turn)[:3] for turn in turns_of(tmp_path / "journal")] == [

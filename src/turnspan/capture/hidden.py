@@ -20,6 +20,7 @@ Place: TypeAlias = frozenset[tuple[int, int]]
 MAX_KNOWN: Final = 4096  # answers kept in memory
 MAX_KEY_CHARS: Final = 256  # of those whose answers are kept
 HIDDEN: Final = "<hidden>"
+DEEPEST: Final = 4  # brackets in brackets whose end is found in a text
 
 
 class Paths:
@@ -132,13 +133,23 @@ def _matches(pattern: str, name: str) -> bool:
     return name.endswith(rest[-1]) and len(name) - len(rest[-1]) >= at
 
 
+# A text in quotes, as it stands in code or JSON, in three of them, and as JSON within JSON.
+_TRIPLE: Final = r'''"""(?:[^"]|"(?!""))*+(?:""")?|'{3}(?:[^']|'(?!''))*+(?:'{3})?'''
+_ESCAPED: Final = r"""\\"(?:[^"\\\n]|\\(?!"))*+(?:\\")?"""
+_QUOTED: Final = r""""(?:[^"\\\n]|\\.)*+"?|'(?:[^'\\\n]|\\.)*+'?"""
+
+
 def _assignments(names: Sequence[str]) -> re.Pattern[str]:
-    """`NAME = value`, `NAME: "value"` and the like.
+    """`NAME = value`, `NAME: "value"`, `NAME=["value", …]` and the like.
 
     Linear: what is before the value is bounded, and a value, once begun, is always taken.
     """
     known = "|".join("[A-Za-z0-9_-]{0,64}".join(map(re.escape, n.split("*"))) for n in names)
-    value = r"""\\?"[^"\n]*+"?|'[^'\n]*+'?|[^\s,;)}\]]++"""
+    item = f"[bfru]{{0,2}}+(?:{_TRIPLE}|{_QUOTED})|{_ESCAPED}"
+    several = rf"[\[({{](?:{item}|[^\[\](){{}}])*+[\])}}]?"
+    for _ in range(DEEPEST):
+        several = rf"[\[({{](?:{item}|{several}|[^\])}}])*+[\])}}]?"
+    value = rf"{item}|{several}|[^\s,;)}}\]]++"
     sign = r"""\\?["']?\s{0,16}+[:=]\s{0,16}+"""
     before = "(?<![A-Za-z0-9_-])"
     return re.compile(f"{before}(?P<name>{known})(?P<sign>{sign})(?:{value})", re.IGNORECASE)

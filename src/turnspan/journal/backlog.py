@@ -67,16 +67,17 @@ class JournalBacklog:
         room = Room(max_turns, max_bytes)
         turns: list[Journalled] = []
         self._last = []
-        tails = self._tails()
-        for tail in tails:
-            for end, line in tail.read(room):
-                turns.append(journalled(line))
-                self._last.append((tail, end))
-            if room.is_full:
-                return turns
-        self._finish()
-        if not turns and self._has_more(tails):
-            return self.read(max_turns=max_turns, max_bytes=max_bytes)
+        looking = True
+        while looking:  # some of the dead may owe nothing, and room is made for the next of them
+            tails = self._tails()
+            for tail in tails:
+                for end, line in tail.read(room):
+                    turns.append(journalled(line))
+                    self._last.append((tail, end))
+                if room.is_full:
+                    return turns
+            self._finish()
+            looking = not turns and self._has_more(tails)
         for end, line in self._ring.read(room):
             turns.append(journalled(line))
             self._last.append((self._ring, end))
