@@ -9,6 +9,7 @@ collector/trace/v1/trace_service.proto, trace/v1/trace.proto, resource/v1/resour
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 from turnspan.telemetry import semconv as names
@@ -77,9 +78,13 @@ class RequestWriter:
         yield self._span(facts, turn, [_ids(trace_id, root_id, parent_id), state], suffix, links)
         agents = agents_of_steps(turn)
         agent = turn["agent"]["name"]
-        for step in turn.get("steps", ()):
+        steps = turn.get("steps", ())
+        ordered = all(one["ended_at"] < other["ended_at"] for one, other in pairwise(steps))
+        for position, step in enumerate(steps):
             by = agents.get(step["id"], agent) if agents else agent
             facts = step_facts(step, turn, agent=by, content=content)
+            if not ordered:
+                facts.attributes[names.STEP_POSITION] = position
             ids = _ids(trace_id, step["id"], step.get("parent_id") or root_id)
             yield self._span(facts, step, [ids, state], local, ())
 

@@ -23,6 +23,8 @@ OPERATION_NAME: Final = "gen_ai.operation.name"
 PROVIDER_NAME: Final = "gen_ai.provider.name"
 CONVERSATION_ID: Final = "gen_ai.conversation.id"
 AGENT_NAME: Final = "gen_ai.agent.name"
+AGENT_ID: Final = "gen_ai.agent.id"
+AGENT_VERSION: Final = "gen_ai.agent.version"
 AGENT_DESCRIPTION: Final = "gen_ai.agent.description"
 DATA_SOURCE_ID: Final = "gen_ai.data_source.id"
 REQUEST_MODEL: Final = "gen_ai.request.model"
@@ -33,6 +35,8 @@ FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
 TIME_TO_FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"
 INPUT_MESSAGES: Final = "gen_ai.input.messages"
 OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
+SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
+TOOL_DEFINITIONS: Final = "gen_ai.tool.definitions"
 TOOL_NAME: Final = "gen_ai.tool.name"
 TOOL_TYPE: Final = "gen_ai.tool.type"
 TOOL_DESCRIPTION: Final = "gen_ai.tool.description"
@@ -46,6 +50,10 @@ OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
 CACHE_READ_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
 CACHE_WRITE_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
 REASONING_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
+
+# Source: the same, input and output message schemas
+MODALITIES: Final = ("image", "audio")
+URI_SCHEMES: Final = ("http://", "https://", "data:", "s3://", "gs://", "file://")
 
 # Source: the same; our field → attribute
 USAGE: Final = (
@@ -118,9 +126,13 @@ TURN_STATUS: Final = "turnspan.turn.status"
 TURN_RESUMES: Final = "turnspan.turn.resumes"
 FEEDBACK_ID: Final = "turnspan.feedback.id"
 STEP_STATUS: Final = "turnspan.step.status"
+STEP_POSITION: Final = "turnspan.step.position"  # where their ends do not tell the order
 TAGS: Final = "turnspan.tags"
 METADATA: Final = "turnspan.metadata"
 COST_USD: Final = "turnspan.usage.cost_usd"
+TURN_STEPS: Final = "turnspan.turn.steps"  # how many, so that a reader knows when all are there
+REST: Final = "turnspan.rest"  # fields that no other attribute carries, as a JSON object
+NOTED: Final = "turnspan.noted"  # what other code covered on the span, as a JSON object
 
 # Source: https://github.com/open-telemetry/opentelemetry-proto trace/v1/trace.proto v1.9.0,
 # `Span.SpanKind`, `Status.StatusCode`, `SpanFlags`
