@@ -2,7 +2,7 @@
 
 from typing import Final
 
-__all__ = ["FEEDBACK", "OPEN", "SEGMENT", "STEP", "TURN", "SCHEMA_VERSION"]
+__all__ = ["FEEDBACK", "OPEN", "SCHEMA_VERSION", "SEGMENT", "STEP", "TURN"]
 
 SCHEMA_VERSION: Final = 1
 SEGMENT: Final = b'{"record":"segment",'

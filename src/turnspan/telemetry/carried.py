@@ -13,22 +13,22 @@ import orjson
 
 from turnspan.schema.records import SCHEMA_VERSION
 from turnspan.telemetry import semconv as names
+from turnspan.telemetry.parts import sound_message
 from turnspan.telemetry.told import (
     agent_told,
     content_told,
     model_told,
     name_told,
+    speaks,
     tool_told,
     usage_told,
 )
 
-__all__ = ["SPEAKING", "carry_notes", "carry_step", "carry_turn"]
+__all__ = ["carry_notes", "carry_step", "carry_turn"]
 
 Fields: TypeAlias = Mapping[str, Any]
 Pairs: TypeAlias = dict[str, Any]
 
-SPEAKING: Final = frozenset({"turn", "model", "agent"})
-"""Kinds whose messages stand on their spans."""
 _OURS: Final = ("gen_ai.", "turnspan.", "error.", "input.", "output.", "session.", "user.")
 _PLAIN: Final = ("chunks", "resume_key", "truncated")
 _TOLD: Final = {"model": model_told, "tool": tool_told, "agent": agent_told}
@@ -48,8 +48,11 @@ def carry_turn(
     if content:
         _said(rest, attributes, turn, "turn", turn.get("messages", ()))
         _keep(rest, turn, ("state_before", "state_after"))
-        if unnamed := _unnamed(turn):
-            rest["messages"] = unnamed
+        if missing := _missing(turn):
+            rest["messages"] = missing
+        tools = turn.get("tool_definitions")
+        if tools and orjson.dumps(tools).decode() != attributes.get(names.TOOL_DEFINITIONS):
+            rest["tool_definitions"] = tools
     _write(attributes, rest)
 
 
@@ -75,6 +78,7 @@ def carry_step(
         _keep_group(rest, field, step.get(field), told(attributes) if kind == field else None)
     if content:
         _said(rest, attributes, step, kind, turn.get("messages", ()))
+        rest |= {f: step[f] for f in ("system_instructions", "input_tools") if step.get(f)}
     _write(attributes, rest)
 
 
@@ -157,14 +161,14 @@ def _said(
             rest[ranges] = places
         if given := fields.get(field):
             told = content_told(attributes, field, kind)
-            if told is None and kind in SPEAKING and not places:
+            if told is None and speaks(attributes, kind) and not places:
                 told = _in_message(given)
             if {**_DEFAULTS, **given} != told:
                 rest[field] = given
-    if kind in SPEAKING:
+    if speaks(attributes, kind):
         _keep_endings(rest, fields, messages)
-    elif fields.get("reasoning") is not None:
-        rest["reasoning"] = fields["reasoning"]
+    elif fields.get("reasoning") != attributes.get(names.REASONING):
+        rest["reasoning"] = fields.get("reasoning")
 
 
 def _in_message(given: Fields) -> Pairs:
@@ -189,15 +193,20 @@ def _keep_endings(rest: Pairs, fields: Fields, messages: Sequence[Fields]) -> No
         rest["reasoning"] = reasoning
 
 
-def _unnamed(turn: Fields) -> list[list[Any]]:
-    """The messages that stand on no span, each after its place."""
+def _missing(turn: Fields) -> list[list[Any]]:
+    """The messages that stand on no span, or not as they are, each after its place."""
     messages = turn.get("messages", ())
     named: set[int] = set()
     for each in (turn, *turn.get("steps", ())):
-        if each.get("kind", "turn") in SPEAKING:
+        operation = (each.get("model") or {}).get("operation")
+        if speaks({names.OPERATION_NAME: operation}, each.get("kind", "turn")):
             for ranges in ("input_messages", "output_messages"):
                 named.update(_places(each, ranges, len(messages)))
-    return [[at, message] for at, message in enumerate(messages) if at not in named]
+    return [
+        [at, each]
+        for at, each in enumerate(messages)
+        if at not in named or (each.get("parts") and sound_message(each) is not each)
+    ]
 
 
 def _places(fields: Fields, ranges: str, count: int) -> list[int]:

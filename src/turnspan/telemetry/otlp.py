@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from turnspan.telemetry import semconv as names
 from turnspan.telemetry.attributes import (
     SpanFacts,
-    agents_of_steps,
+    nested_agents,
     step_facts,
     turn_facts,
     with_notes,
@@ -76,9 +76,9 @@ class RequestWriter:
         # A turn does not say whether its parent was remote; a span without one has none that was.
         suffix = _flags(flags) if parent_id else local
         yield self._span(facts, turn, [_ids(trace_id, root_id, parent_id), state], suffix, links)
-        agents = agents_of_steps(turn)
-        agent = turn["agent"]["name"]
         steps = turn.get("steps", ())
+        agents = nested_agents(steps)
+        agent = turn["agent"]["name"]
         ordered = all(one["ended_at"] < other["ended_at"] for one, other in pairwise(steps))
         for position, step in enumerate(steps):
             by = agents.get(step["id"], agent) if agents else agent

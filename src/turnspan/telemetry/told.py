@@ -10,10 +10,19 @@ from typing import Any, Final, TypeAlias
 
 from turnspan.telemetry import semconv as names
 
-__all__ = ["agent_told", "content_told", "model_told", "name_told", "tool_told", "usage_told"]
+__all__ = [
+    "agent_told",
+    "content_told",
+    "model_told",
+    "name_told",
+    "speaks",
+    "tool_told",
+    "usage_told",
+]
 
 Fields: TypeAlias = Mapping[str, Any]
 
+_SPEAKING: Final = frozenset({"turn", "model", "agent"})
 _OVERLAY: Final = {
     "input": (names.INPUT_VALUE, names.INPUT_MIME_TYPE),
     "output": (names.OUTPUT_VALUE, names.OUTPUT_MIME_TYPE),
@@ -47,7 +56,9 @@ _TOOL: Final = (
 )
 _USAGE: Final = (*names.USAGE, ("cost_usd", names.COST_USD))
 _PARAMETERS: Final = {  # attribute → the first parameter that goes there
-    name: key for key, (name, _) in reversed(names.REQUEST_PARAMETERS.items())
+    name: key
+    for table in (names.REQUEST_PARAMETERS, names.EMBEDDING_PARAMETERS)
+    for key, (name, _) in reversed(table.items())
 }
 
 
@@ -59,11 +70,13 @@ def agent_told(attributes: Fields) -> dict[str, Any]:
 def model_told(attributes: Fields) -> dict[str, Any]:
     """The `model` of a model step."""
     model = _found(attributes, _MODEL)
+    if model.get("provider") == names.UNKNOWN_PROVIDER:
+        del model["provider"]
     operation = attributes.get(names.OPERATION_NAME, names.CHAT)
     if operation != names.CHAT:
         model["operation"] = operation
     parameters = {key: attributes[n] for n, key in _PARAMETERS.items() if n in attributes}
-    if attributes.get(names.REQUEST_STREAM) and names.TIME_TO_FIRST_CHUNK not in attributes:
+    if attributes.get(names.REQUEST_STREAM) is True and names.TIME_TO_FIRST_CHUNK not in attributes:
         parameters["stream"] = True
     if parameters:
         model["parameters"] = parameters
@@ -94,6 +107,11 @@ def content_told(attributes: Fields, field: str, kind: str) -> dict[str, Any] | 
     if kind == "retrieval" and retrieved in attributes:
         return _content(attributes[retrieved], mime_type)
     return None
+
+
+def speaks(attributes: Fields, kind: str) -> bool:
+    """Whether the messages of a turn or step stand on its span: those of ``kind`` may."""
+    return kind in _SPEAKING and attributes.get(names.OPERATION_NAME) != names.EMBEDDINGS
 
 
 def _content(text: Any, mime_type: Any) -> dict[str, Any]:

@@ -92,8 +92,11 @@ NOTES = st.fixed_dictionaries(
 )
 PARAMETERS = st.dictionaries(
     st.sampled_from(
-        ["temperature", "max_tokens", "max_output_tokens", "top_k", "stop", "stop_sequences", "n"]
-        + ["seed", "stream", "tools", "reasoning_effort"]
+        [
+            *("temperature", "max_tokens", "max_output_tokens", "top_k", "stop", "n", "seed"),
+            *("stop_sequences", "stream", "tools", "reasoning_effort", "response_format"),
+            *("dimensions", "encoding_format"),
+        ]
     ),
     VALUES | st.just(1) | st.just(True) | st.lists(TEXT, max_size=2),
     max_size=4,
@@ -122,6 +125,9 @@ MESSAGE = st.fixed_dictionaries(
         "name": NAME,
         "finish_reason": st.sampled_from(["stop", "tool_call", ""]),
     },
+)
+TOOL_DEFINITION = st.fixed_dictionaries(
+    {}, optional={"type": WORD, "name": TEXT, "parameters": VALUES, "description": TEXT}
 )
 FIELDS: dict[str, Any] = {
     "status": st.sampled_from(get_args(Status)),
@@ -162,6 +168,10 @@ def turns(draw: Any) -> Turn:
     place = st.integers(0, len(messages))
     ranges = st.lists(st.tuples(place, place).map(sorted), max_size=2)
     spoken = {"input_messages": ranges, "output_messages": ranges}
+    tools = draw(st.lists(TOOL_DEFINITION, max_size=3))
+    tool = st.integers(0, len(tools))
+    offered = st.lists(st.tuples(tool, tool).map(sorted), max_size=2)
+    given_apart = {"system_instructions": ranges, "input_tools": offered}
     steps: list[dict[str, Any]] = []
     taken: set[str] = set()
     for _ in range(draw(st.integers(0, 4))):
@@ -174,7 +184,7 @@ def turns(draw: Any) -> Turn:
                 "started_at": TIMES,
                 "ended_at": TIMES,
             },
-            optional={**STEP_FIELDS, **spoken, "parent_id": known | SPAN_ID},
+            optional={**STEP_FIELDS, **spoken, **given_apart, "parent_id": known | SPAN_ID},
         )
         steps.append(draw(step))
         taken.add(steps[-1]["id"])
@@ -199,7 +209,8 @@ def turns(draw: Any) -> Turn:
         },
         optional={**TURN_FIELDS, **spoken},
     )
-    return turn_of({**draw(turn), "messages": messages, "steps": steps})
+    whole = {"messages": messages, "steps": steps, "tool_definitions": tools}
+    return turn_of({**draw(turn), **whole})
 
 
 def through_spans(*given: Turn, content: bool = True) -> list[Turn]:

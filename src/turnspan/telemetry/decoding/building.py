@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from hashlib import blake2b
 from typing import Any, Final
 
 from turnspan.errors import WireError
 from turnspan.schema.turn import Turn
 from turnspan.schema.wire import turn_of
 from turnspan.telemetry import semconv as names
+from turnspan.telemetry.decoding.ids import derived
 from turnspan.telemetry.decoding.messages import Transcript, ranges, text_of
 from turnspan.telemetry.decoding.reading import Reading
 from turnspan.telemetry.decoding.received import ReceivedSpan
 from turnspan.telemetry.decoding.tree import Group
 from turnspan.telemetry.decoding.values import content
 
-__all__ = ["build", "derived_id"]
+__all__ = ["build"]
 
-_BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _SDK: Final = (names.SDK_LANGUAGE, names.SDK_NAME, names.SDK_VERSION)
 _IS_REMOTE: Final = 0x200
 _UNNAMED: Final = "agent"
@@ -38,16 +37,6 @@ def build(group: Group) -> Turn:
     _place_messages(group, fields, steps, built)
     _complete(group, fields, steps, built)
     return turn_of({**fields, "steps": built})
-
-
-def derived_id(trace_id: str, span_id: str) -> str:
-    """The id of the turn whose root is that span: the same for the same span, anywhere."""
-    digest = blake2b(f"{trace_id}{span_id}".encode(), digest_size=12).digest()
-    number, text = int.from_bytes(digest, "big"), ""
-    for _ in range(12):
-        number, digit = divmod(number, 62)
-        text += _BASE62[digit]
-    return f"turn_{text}"
 
 
 def _in_order(group: Group) -> list[Reading]:
@@ -84,7 +73,7 @@ def _id(group: Group, first: ReceivedSpan, steps: Sequence[Reading]) -> str:
         told = next((each.about["turn_id"] for each in steps if "turn_id" in each.about), None)
         if told is not None:
             return str(told)
-    return derived_id(first.trace_id, group.root_id)
+    return derived("turn", first.trace_id + group.root_id)
 
 
 def _status(group: Group, first: ReceivedSpan) -> str:
@@ -153,7 +142,7 @@ def _step_fields(reading: Reading, group: Group) -> dict[str, Any]:
         "started_at": span.started_at,
         "ended_at": span.ended_at,
     }
-    if fields["kind"] == "agent" and "turn_id" not in reading.about:
+    if fields["kind"] == "agent" and not reading.is_own:
         fields["agent"] = {"name": fields["name"], **fields.get("agent", {})}
     for field in ("session_id", "user_id", "number", "resumes", "tags", "messages"):
         fields.pop(field, None)
@@ -170,15 +159,16 @@ def _place_messages(
     root = [] if group.root is None or group.is_step else [(group.root, fields)]
     everything = [*root, *zip(steps, built, strict=True)]
     everything.sort(key=lambda pair: pair[0].span.started_at)
-    ours = [pair for pair in everything if "turn_id" in pair[0].about]
+    ours = [pair for pair in everything if pair[0].is_own]
     transcript = Transcript()
     transcript.messages = _known_places(fields, ours)
     answers: list[tuple[Reading, dict[str, Any]]] = []
     for reading, target in everything:
-        if "turn_id" in reading.about:
+        if reading.is_own:
             continue
-        if reading.given:
-            target["input_messages"] = transcript.place(reading.given)
+        _place_given(reading, target, transcript, is_turn=target is fields)
+        if reading.tools:
+            target["input_tools"] = _offered(reading.tools, fields)
         if target is fields:
             answers.append((reading, target))
         elif reading.produced:
@@ -189,23 +179,42 @@ def _place_messages(
     fields["messages"] = transcript.messages
 
 
+def _place_given(
+    reading: Reading, target: dict[str, Any], transcript: Transcript, *, is_turn: bool
+) -> None:
+    """Place what went in; a turn has no instructions apart, they stand before its messages."""
+    if is_turn:
+        reading.given = [*reading.instructions, *reading.given]
+    elif reading.instructions:
+        target["system_instructions"] = transcript.place(reading.instructions)
+    if reading.given:
+        target["input_messages"] = transcript.place(reading.given)
+
+
+def _offered(tools: Sequence[dict[str, Any]], fields: dict[str, Any]) -> list[tuple[int, int]]:
+    """Where ``tools`` stand among the definitions of the turn, each of them once."""
+    known = fields.setdefault("tool_definitions", [])
+    known += [each for at, each in enumerate(tools) if each not in (*known, *tools[:at])]
+    return ranges([known.index(each) for each in tools])
+
+
 def _known_places(
     fields: dict[str, Any], ours: Sequence[tuple[Reading, dict[str, Any]]]
 ) -> list[dict[str, Any]]:
     """The messages of our spans; where a span is missing, those that are there close ranks."""
-    found: dict[int, dict[str, Any]] = dict(fields.pop("messages", None) or ())
+    exact: dict[int, dict[str, Any]] = dict(fields.pop("messages", None) or ())
+    found = dict(exact)
     for reading, target in ours:
         for ranges_of, told in (
             ("input_messages", reading.given),
             ("output_messages", reading.produced),
         ):
             for at, each in zip(_places(target.get(ranges_of)), told, strict=False):
-                found.setdefault(at, each)
-                if "finish_reason" not in each:
+                if at not in exact and (at not in found or "finish_reason" not in each):
                     found[at] = each
     at_last = {at: place for place, at in enumerate(sorted(found))}
     for _, target in ours:
-        for ranges_of in ("input_messages", "output_messages"):
+        for ranges_of in ("input_messages", "output_messages", "system_instructions"):
             if target.get(ranges_of):
                 kept = _remapped(target[ranges_of], at_last)
                 target[ranges_of] = kept
@@ -229,7 +238,7 @@ def _complete(
     built: Sequence[dict[str, Any]],
 ) -> None:
     """Fill in, from the steps, what the root of another maker leaves open."""
-    if group.root is not None and "turn_id" in group.root.about:
+    if group.root is not None and group.root.is_own:
         return
     everything = [*([group.root] if group.root else []), *steps]
     for field in ("session_id", "user_id"):

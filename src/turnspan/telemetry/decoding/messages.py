@@ -11,7 +11,7 @@ from typing import Any
 
 from turnspan.telemetry.decoding.values import is_text, json_value, plain_text
 
-__all__ = ["Transcript", "message", "messages_of", "reasoning_of", "text_of"]
+__all__ = ["Transcript", "definition", "message", "messages_of", "reasoning_of", "text_of"]
 
 Message = dict[str, Any]
 
@@ -48,6 +48,15 @@ def message(
     if is_text(finish_reason):
         made["finish_reason"] = finish_reason
     return made
+
+
+def definition(tool: Any) -> dict[str, Any]:
+    """The definition of a tool in the GenAI form: what OpenAI nests is unfolded."""
+    told = dict(tool) if isinstance(tool, Mapping) else {"name": plain_text(tool)}
+    inner = told.pop("function", None)
+    if isinstance(inner, Mapping):
+        told |= inner
+    return {"type": "function", **told}
 
 
 def text_of(messages: Sequence[Message]) -> str | None:

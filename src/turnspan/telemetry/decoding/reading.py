@@ -24,10 +24,13 @@ class Reading:
         "events",
         "fields",
         "given",
+        "instructions",
+        "is_own",
         "kind",
         "links",
         "produced",
         "span",
+        "tools",
         "used",
     )
 
@@ -46,6 +49,12 @@ class Reading:
         """Of the turn it belongs to: `session_id`, `user_id`, `agent_name`, `turn_id`."""
         self.given: list[dict[str, Any]] = []
         """The messages that went in."""
+        self.instructions: list[dict[str, Any]] = []
+        """The messages that went in apart from those, as system instructions."""
+        self.tools: list[dict[str, Any]] = []
+        """The definitions of the tools that were offered."""
+        self.is_own = False
+        """Whether it is of turnspan's own making."""
         self.produced: list[dict[str, Any]] = []
         """The messages that came out."""
 

@@ -133,4 +133,4 @@ def _is_own_turn(reading: Reading) -> bool:
 
 
 def _is_own_step(reading: Reading) -> bool:
-    return "turn_id" in reading.about and not _is_own_turn(reading)
+    return reading.is_own and not _is_own_turn(reading)

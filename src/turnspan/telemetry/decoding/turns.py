@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 from turnspan.errors import WireError
 from turnspan.telemetry.decoding.building import build
 from turnspan.telemetry.decoding.dialects import span_dialects
+from turnspan.telemetry.decoding.judgements import feedback_on
 from turnspan.telemetry.decoding.reading import Reading
 from turnspan.telemetry.decoding.tree import group_spans
 
 if TYPE_CHECKING:
+    from turnspan.schema.feedback import Feedback
     from turnspan.schema.turn import Turn
     from turnspan.telemetry.decoding.received import ReceivedSpan
 
-__all__ = ["Decoded", "decode_spans"]
+__all__ = ["Decoded", "decode_spans", "read_span"]
 
 _UNREADABLE = (TypeError, KeyError, ValueError, AttributeError, IndexError)
 
@@ -26,6 +28,8 @@ class Decoded:
     """The turns that spans make, and what became of the other spans."""
 
     turns: list[Turn] = field(default_factory=list)
+    feedback: list[Feedback] = field(default_factory=list)
+    """What events on the spans say of these turns."""
     homeless: list[ReceivedSpan] = field(default_factory=list)
     """Spans that belong to no turn: nothing in their trace has to do with an agent."""
     unreadable: list[ReceivedSpan] = field(default_factory=list)
@@ -45,17 +49,22 @@ def decode_spans(spans: Iterable[ReceivedSpan]) -> Decoded:
 
 
 def _decode_trace(spans: Sequence[ReceivedSpan], decoded: Decoded) -> None:
-    groups, homeless = group_spans([_read(span) for span in spans])
+    groups, homeless = group_spans([read_span(span) for span in spans])
     decoded.homeless += [each.span for each in homeless]
     for group in groups:
+        root = [] if group.root is None or group.is_step else [group.root.span]
+        spans_of_it = [*root, *(each.span for each in group.steps)]
         try:
-            decoded.turns.append(build(group))
+            turn = build(group)
         except (WireError, *_UNREADABLE):
-            root = [] if group.root is None else [group.root]
-            decoded.unreadable += [each.span for each in (*root, *group.steps)]
+            decoded.unreadable += spans_of_it
+        else:
+            decoded.turns.append(turn)
+            decoded.feedback += feedback_on(turn, spans_of_it)
 
 
-def _read(span: ReceivedSpan) -> Reading:
+def read_span(span: ReceivedSpan) -> Reading:
+    """What ``span`` says, by every dialect that knows it."""
     reading = Reading(span)
     try:
         for dialect in span_dialects():

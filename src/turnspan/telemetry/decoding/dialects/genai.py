@@ -47,8 +47,8 @@ _TOOL: Final = (
 )
 _AGENT: Final = (
     ("name", names.AGENT_NAME),
-    ("id", names.AGENT_ID),
-    ("version", names.AGENT_VERSION),
+    ("id", "gen_ai.agent.id"),
+    ("version", "gen_ai.agent.version"),
     ("description", names.AGENT_DESCRIPTION),
 )
 
@@ -93,9 +93,9 @@ def _read_messages(reading: Reading) -> None:
     given = messages_of(reading.get(names.INPUT_MESSAGES))
     produced = messages_of(reading.get(names.OUTPUT_MESSAGES))
     told = reading.json(names.SYSTEM_INSTRUCTIONS)
-    if told and not any(each["role"] == "system" for each in given):
+    if told:
         parts = told if isinstance(told, list) else [told]
-        given = [*messages_of([{"role": "system", "content": parts}]), *given]
+        reading.instructions = messages_of([{"role": "system", "content": parts}])
     reading.given = reading.given or given
     reading.produced = reading.produced or produced
     if (reading.kind or "step") in {"model", "agent"}:
@@ -117,8 +117,9 @@ def _read_model(reading: Reading, operation: str | None) -> None:
         parameters.pop(twin, None)
     if reading.get(names.REQUEST_STREAM) is True:
         parameters["stream"] = True
-    if tools := reading.json(names.TOOL_DEFINITIONS):
-        parameters["tools"] = tools
+    tools = reading.json(names.TOOL_DEFINITIONS)
+    if isinstance(tools, list):
+        reading.tools = [each for each in tools if isinstance(each, dict)]
     model["parameters"] = parameters
     reading.fill_in("model", model)
     wait_s = reading.get(names.TIME_TO_FIRST_CHUNK)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from turnspan.telemetry.decoding.indexed import indexed
-from turnspan.telemetry.decoding.messages import message, reasoning_of
+from turnspan.telemetry.decoding.messages import definition, message, reasoning_of
 from turnspan.telemetry.decoding.values import content, json_value
 
 if TYPE_CHECKING:
@@ -108,8 +108,8 @@ def _parameters(reading: Reading) -> dict[str, Any]:
     found = told if isinstance(told, dict) else {}
     parameters = {key: value for key, value in found.items() if key not in _NO_PARAMETERS}
     tools = [_inner(each, "tool").get("json_schema") for each in indexed(reading, "llm.tools")]
-    if tools:
-        parameters["tools"] = [json_value(each) for each in tools]
+    offered = [json_value(each) for each in tools]
+    reading.tools = reading.tools or [definition(each) for each in offered if each]
     return parameters
 
 

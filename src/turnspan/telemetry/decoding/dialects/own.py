@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from turnspan.telemetry import semconv as names
-from turnspan.telemetry.carried import SPEAKING
 from turnspan.telemetry.decoding.messages import reasoning_of
 from turnspan.telemetry.told import (
     agent_told,
     content_told,
     model_told,
     name_told,
+    speaks,
     tool_told,
     usage_told,
 )
@@ -41,18 +41,20 @@ _ABOUT: Final = (
 )
 _TAKEN_OVER: Final = ("chunks", "resume_key", "truncated", "schema_version", "state_before")
 _TAKEN_OVER_TOO: Final = ("state_after", "input", "output", "reasoning", "name", "status")
+_TAKEN_OVER_LAST: Final = ("system_instructions", "input_tools", "tool_definitions")
 
 
 def claims(span: ReceivedSpan) -> bool:
-    """Whether it bears the id of a turn."""
-    return names.TURN_ID in span.attributes
+    """Whether turnspan made it, through whatever provider."""
+    return names.TURN_ID in span.attributes or span.scope == names.SCOPE_NAME
 
 
 def read(reading: Reading) -> None:
     """Fill in everything, and keep apart what other code put on the span."""
     notes = _uncover(reading)
     attributes, rest = reading.attributes, _object(reading.attributes.get(names.REST))
-    is_turn = names.TURN_STATUS in attributes
+    is_turn = names.TURN_STATUS in attributes and names.TURN_ID in attributes
+    reading.is_own = True
     kind = "agent" if is_turn else _kind(attributes)
     reading.kind = kind
     fields = reading.fields
@@ -65,7 +67,7 @@ def read(reading: Reading) -> None:
     _read_said(reading, rest, "turn" if is_turn else kind)
     for field, name in _ABOUT:
         reading.tell(field, attributes.get(name))
-    for field in (*_TAKEN_OVER, *_TAKEN_OVER_TOO):
+    for field in (*_TAKEN_OVER, *_TAKEN_OVER_TOO, *_TAKEN_OVER_LAST):
         if field in rest:
             fields[field] = rest[field]
     reading.used |= {name for name in attributes if name.startswith(_OURS)}
@@ -159,6 +161,7 @@ def _read_turn(
     fields["agent"] = _merged(agent_told(attributes), rest.get("agent", {}))
     fields["id"] = attributes[names.TURN_ID]
     fields["status"] = attributes[names.TURN_STATUS]
+    fields["tool_definitions"] = _list(attributes.get(names.TOOL_DEFINITIONS))
     for field, name in (
         ("session_id", names.CONVERSATION_ID),
         ("user_id", names.USER_ID),
@@ -196,9 +199,13 @@ def _read_said(reading: Reading, rest: Mapping[str, Any], kind: str) -> None:
     """Input, output, reasoning and messages; ranges say where each message stands."""
     attributes, fields = reading.attributes, reading.fields
     told = {
-        "input": _list(attributes.get(names.INPUT_MESSAGES)) if kind in SPEAKING else [],
-        "output": _list(attributes.get(names.OUTPUT_MESSAGES)) if kind in SPEAKING else [],
+        "input": _list(attributes.get(names.INPUT_MESSAGES)),
+        "output": _list(attributes.get(names.OUTPUT_MESSAGES)),
     }
+    if not speaks(attributes, kind):
+        told = {"input": [], "output": []}
+    if names.REASONING in attributes:
+        fields["reasoning"] = attributes[names.REASONING]
     for field, messages in told.items():
         places = rest.get(f"{field}_messages")
         if places:

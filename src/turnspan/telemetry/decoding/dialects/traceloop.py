@@ -102,7 +102,8 @@ def _read_model(reading: Reading) -> None:
     reasons = [str(each["finish_reason"]) for each in produced if "finish_reason" in each]
     word = reading.text("llm.request.type")
     tools = [_tool(each) for each in indexed(reading, "llm.request.functions")]
-    parameters: dict[str, Any] = {"tools": tools} if tools else {}
+    reading.tools = reading.tools or tools
+    parameters: dict[str, Any] = {}
     if reading.get("llm.is_streaming") is True:
         parameters["stream"] = True
     known = reading.fields.get("model", {}).get("parameters", {})
