@@ -64,9 +64,7 @@ def carry_step(
     *,
     content: bool,
 ) -> None:
-    """Add to ``attributes`` what they do not tell of ``step``, and whose it is."""
-    if "id" in turn:
-        attributes[names.TURN_ID] = turn["id"]
+    """Add to ``attributes`` what they do not tell of ``step``."""
     kind = step["kind"]
     rest = _common(attributes, step, failed, content=content)
     if kind != "step" and name_told(attributes, kind) != step["name"]:

@@ -83,6 +83,7 @@ class RequestWriter:
         for position, step in enumerate(steps):
             by = agents.get(step["id"], agent) if agents else agent
             facts = step_facts(step, turn, agent=by, content=content)
+            facts.attributes[names.TURN_ID] = turn["id"]
             if not ordered:
                 facts.attributes[names.STEP_POSITION] = position
             ids = _ids(trace_id, step["id"], step.get("parent_id") or root_id)

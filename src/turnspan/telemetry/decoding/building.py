@@ -134,7 +134,7 @@ def _step_fields(reading: Reading, group: Group) -> dict[str, Any]:
     fields.setdefault("name", span.name or reading.kind or "step")
     fields.setdefault("status", "error" if span.status == names.STATUS_ERROR else "ok")
     fields.setdefault("span", _notes(reading))
-    is_under_root = span.parent_id == group.root_id or span.span_id == group.root_id
+    is_under_root = group.root_id in {span.parent_id, span.span_id}
     fields |= {
         "id": span.span_id,
         "parent_id": None if is_under_root else span.parent_id,

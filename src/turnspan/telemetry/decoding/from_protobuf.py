@@ -7,9 +7,9 @@ collector/trace/v1/trace_service.proto, trace/v1/trace.proto, common/v1/common.p
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from struct import unpack
-from typing import Any
+from typing import Any, Final
 
 from turnspan.errors import WireError
 from turnspan.telemetry.decoding.received import Received, ReceivedSpan
@@ -129,24 +129,25 @@ def _any_value(message: bytes, depth: int) -> Any:
         raise ValueError("an attribute is nested too deeply")
     found: Any = None
     for field, value in fields(message):
-        if field == 1:
-            found = _text(value)
-        elif field == 2:
-            found = value != 0
-        elif field == 3:
-            whole = _int(value)
-            found = whole - (1 << 64) if whole >= _INT64 else whole
-        elif field == 4:
-            found = number(_double(value))
-        elif field == 5:
-            found = [_any_value(each, depth + 1) for each in _messages(_bytes(value), 1)]
-        elif field == 6:
-            found = {}
-            for pair in _messages(_bytes(value), 1):
-                _add_pair(pair, found, depth + 1)
-        elif field == 7:
-            found = b64encode(_bytes(value)).decode()
+        if read := _VALUES.get(field):
+            found = read(value, depth + 1)
     return found
+
+
+def _array(value: Any, depth: int) -> list[Any]:
+    return [_any_value(each, depth) for each in _messages(_bytes(value), 1)]
+
+
+def _kvlist(value: Any, depth: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for pair in _messages(_bytes(value), 1):
+        _add_pair(pair, found, depth)
+    return found
+
+
+def _signed(value: Any) -> int:
+    whole = _int(value)
+    return whole - (1 << 64) if whole >= _INT64 else whole
 
 
 def _messages(message: bytes, wanted: int) -> Iterator[bytes]:
@@ -181,3 +182,14 @@ def _double(value: Any) -> float:
         raise ValueError("a double has eight bytes")
     found: float = unpack("<d", raw)[0]
     return found
+
+
+_VALUES: Final[dict[int, Callable[[Any, int], Any]]] = {
+    1: lambda value, _depth: _text(value),
+    2: lambda value, _depth: value != 0,
+    3: lambda value, _depth: _signed(value),
+    4: lambda value, _depth: number(_double(value)),
+    5: _array,
+    6: _kvlist,
+    7: lambda value, _depth: b64encode(_bytes(value)).decode(),
+}

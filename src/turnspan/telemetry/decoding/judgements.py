@@ -1,7 +1,7 @@
 """Feedback that stands on spans: events `gen_ai.evaluation.result`.
 
-Source: https://github.com/open-telemetry/semantic-conventions-genai, model/gen-ai/events.yaml, as of
-2026-10. The conventions want a log record; what is on a span is the same event.
+Source: https://github.com/open-telemetry/semantic-conventions-genai, model/gen-ai/events.yaml, as
+of 2026-10. The conventions want a log record; what is on a span is the same event.
 """
 
 from __future__ import annotations

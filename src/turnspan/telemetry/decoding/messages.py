@@ -37,10 +37,7 @@ def message(
 ) -> Message:
     """A message in the GenAI form, from what clients of models call its content and calls."""
     role = str(role or "user")
-    if role == "tool":
-        parts = [_answer(said, call_id)]
-    else:
-        parts = _parts(said)
+    parts = [_answer(said, call_id)] if role == "tool" else _parts(said)
     parts += [_call(each) for each in calls]
     made: Message = {"role": role, "parts": parts}
     if is_text(name):

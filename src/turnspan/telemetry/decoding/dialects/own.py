@@ -198,38 +198,44 @@ def _read_step(
 def _read_said(reading: Reading, rest: Mapping[str, Any], kind: str) -> None:
     """Input, output, reasoning and messages; ranges say where each message stands."""
     attributes, fields = reading.attributes, reading.fields
-    told = {
-        "input": _list(attributes.get(names.INPUT_MESSAGES)),
-        "output": _list(attributes.get(names.OUTPUT_MESSAGES)),
-    }
-    if not speaks(attributes, kind):
-        told = {"input": [], "output": []}
-    if names.REASONING in attributes:
-        fields["reasoning"] = attributes[names.REASONING]
+    told: dict[str, list[Any]] = {"input": [], "output": []}
+    if speaks(attributes, kind):
+        told["input"] = _list(attributes.get(names.INPUT_MESSAGES))
+        told["output"] = _list(attributes.get(names.OUTPUT_MESSAGES))
     for field, messages in told.items():
-        places = rest.get(f"{field}_messages")
-        if places:
+        if places := rest.get(f"{field}_messages"):
             fields[f"{field}_messages"] = places
         found = content_told(attributes, field, kind)
         if found is None and messages and not places:
             found = _content_in(messages[0])
         if found is not None:
             fields[field] = found
-    if "output_messages" not in fields and (said := reasoning_of(told["output"])):
-        fields["reasoning"] = said
-    if rest.get("reasoned") and told["output"]:
-        first = told["output"][0]
-        fields["reasoning"] = first["parts"][0].get("content")
-        first["parts"] = first["parts"][1:]
-    for at in rest.get("unsaid") or ():
-        told["output"][at].pop("finish_reason", None)
-    unnamed = rest.get("messages") or []
-    for message in (*told["input"], *told["output"], *(each for _, each in unnamed)):
+    _read_endings(fields, attributes, rest, told["output"])
+    fields["messages"] = rest.get("messages") or []
+    for message in (*told["input"], *told["output"], *(each for _, each in fields["messages"])):
         if not message.get("finish_reason"):
             message.pop("finish_reason", None)
     reading.given = told["input"] if "input_messages" in fields else []
     reading.produced = told["output"] if "output_messages" in fields else []
-    fields["messages"] = unnamed
+
+
+def _read_endings(
+    fields: dict[str, Any],
+    attributes: Mapping[str, Any],
+    rest: Mapping[str, Any],
+    produced: list[Any],
+) -> None:
+    """Take out of the messages produced what was put in for the span alone."""
+    if names.REASONING in attributes:
+        fields["reasoning"] = attributes[names.REASONING]
+    elif "output_messages" not in fields and (said := reasoning_of(produced)):
+        fields["reasoning"] = said
+    if rest.get("reasoned") and produced:
+        first = produced[0]
+        fields["reasoning"] = first["parts"][0].get("content")
+        first["parts"] = first["parts"][1:]
+    for at in rest.get("unsaid") or ():
+        produced[at].pop("finish_reason", None)
 
 
 def _content_in(message: Mapping[str, Any]) -> dict[str, Any] | None:
