@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from turnspan.schema.feedback import Feedback
     from turnspan.schema.ids import RandomIds
     from turnspan.schema.messages import Message, MessagePart
-    from turnspan.schema.records import SCHEMA_VERSION, Turn
+    from turnspan.schema.records import SCHEMA_VERSION
     from turnspan.schema.step import (
         Agent,
         Error,
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Usage,
     )
     from turnspan.schema.trace import Link, SpanEvent, SpanNotes, Trace
+    from turnspan.schema.turn import Turn
     from turnspan.schema.wire import (
         decode_feedback,
         decode_record,

@@ -116,7 +116,9 @@ def _forget_spans(
 ) -> None:
     """Delete the spans of erased turns, and those that were to become such; not others'."""
     own = spans.c.project == tx.project
-    theirs = [spans.c.session_id.in_(some) for some in chunks(session_ids)]
+    theirs: list[ColumnElement[bool]] = [
+        spans.c.session_id.in_(some) for some in chunks(session_ids)
+    ]
     if user_id is not None:
         theirs.append(spans.c.user_id == user_id)
     asked = [select(spans.c.trace_id).where(own, each) for each in theirs]

@@ -57,7 +57,11 @@ def _keep(tx: Transaction, arrived: ArrivedSpans, quiet_ns: int, wait_ns: int) -
         tx.connection.execute(tx.backend.insert(spans), rows)
         rooted = int(rooted or arrived.rooted)
         pause_ns = 0 if arrived.whole else quiet_ns if rooted else wait_ns
-        changes = {"rooted": rooted, "due_at": tx.now_ns + pause_ns, "last_at": tx.now_ns}
+        changes: dict[str, Any] = {
+            "rooted": rooted,
+            "due_at": tx.now_ns + pause_ns,
+            "last_at": tx.now_ns,
+        }
         changes |= {"span_count": count + len(rows), "version": traces.c.version + 1}
         tx.connection.execute(update(traces).where(*own).values(changes))
     return len(new) - len(rows)
@@ -177,7 +181,7 @@ def _made_before(tx: Transaction, trace_id: str) -> list[str]:
 
 def _withdraw(tx: Transaction, turn_ids: Sequence[str]) -> set[str]:
     """Take back turns that were made of spans; the sessions they were in."""
-    found = []
+    found: list[Any] = []
     for some in chunks(turn_ids):
         asked = select(turns.c.seq, turns.c.session_id).where(
             turns.c.project == tx.project, turns.c.id.in_(some)

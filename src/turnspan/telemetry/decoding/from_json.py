@@ -6,8 +6,8 @@ Source: https://opentelemetry.io/docs/specs/otlp/ v1.9.0, "JSON Protobuf Encodin
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
 
 import orjson
 
@@ -142,7 +142,7 @@ def _kvlist(value: Any, depth: int) -> dict[str, Any]:
     return dict(_pairs(_list(value, "values"), depth))
 
 
-_VALUES = {
+_VALUES: Final[dict[str, Callable[[Any, int], Any]]] = {
     "stringValue": lambda value, _depth: str(value),
     "boolValue": _bool,
     "intValue": lambda value, _depth: _int(value),

@@ -31,8 +31,8 @@ def feedback_on(turn: Turn, spans: Iterable[ReceivedSpan]) -> Iterator[Feedback]
 
 
 def _feedback(turn: Turn, at: int, told: Mapping[str, Any], key: str) -> Feedback:
-    score = told.get(names.EVALUATION_SCORE)
-    is_number = isinstance(score, int | float) and not isinstance(score, bool)
+    number = told.get(names.EVALUATION_SCORE)
+    score = float(number) if isinstance(number, int | float) else None
     return Feedback(
         id=_text(told, names.FEEDBACK_ID) or derived("feedback", key),
         turn_id=turn.id,
@@ -40,7 +40,7 @@ def _feedback(turn: Turn, at: int, told: Mapping[str, Any], key: str) -> Feedbac
         session_id=turn.session_id,
         user_id=_text(told, names.USER_ID),
         rating=_text(told, names.EVALUATION_LABEL),
-        score=float(score) if is_number else None,
+        score=score,
         comment=_text(told, names.EVALUATION_EXPLANATION),
         resource=turn.resource,
     )

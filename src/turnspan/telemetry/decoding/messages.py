@@ -121,7 +121,7 @@ def ranges(places: Sequence[int]) -> list[tuple[int, int]]:
 
 
 def _is_same(one: Message, other: Message) -> bool:
-    return one["role"] == other["role"] and one["parts"] == other["parts"]
+    return bool(one["role"] == other["role"] and one["parts"] == other["parts"])
 
 
 def _message(item: Any) -> Message | None:

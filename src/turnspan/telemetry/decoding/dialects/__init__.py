@@ -39,4 +39,4 @@ class SpanDialect(Protocol):
 def span_dialects() -> Sequence[SpanDialect]:
     """All there are, in the order in which they read."""
     modules = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
-    return sorted(modules, key=lambda module: module.ORDER)  # type: ignore[arg-type]
+    return sorted(modules, key=lambda module: module.ORDER)
