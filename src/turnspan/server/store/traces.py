@@ -57,12 +57,9 @@ def _keep(tx: Transaction, arrived: ArrivedSpans, quiet_ns: int, wait_ns: int) -
         tx.connection.execute(tx.backend.insert(spans), rows)
         rooted = int(rooted or arrived.rooted)
         pause_ns = 0 if arrived.whole else quiet_ns if rooted else wait_ns
-        changes: dict[str, Any] = {
-            "rooted": rooted,
-            "due_at": tx.now_ns + pause_ns,
-            "last_at": tx.now_ns,
-        }
-        changes |= {"span_count": count + len(rows), "version": traces.c.version + 1}
+        changes: dict[str, Any] = {"rooted": rooted, "last_at": tx.now_ns}
+        changes |= {"due_at": tx.now_ns + pause_ns, "version": traces.c.version + 1}
+        changes |= {"span_count": count + len(rows)}
         tx.connection.execute(update(traces).where(*own).values(changes))
     return len(new) - len(rows)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -9,7 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = ["indexed"]
 
-_MOST = 10_000
+_MOST_DIGITS = 5
 
 
 def indexed(reading: Reading, prefix: str) -> list[Any]:
@@ -19,7 +20,7 @@ def indexed(reading: Reading, prefix: str) -> list[Any]:
         if not name.startswith(f"{prefix}."):
             continue
         first, *path = name[len(prefix) + 1 :].split(".")
-        if first.isdigit() and len(first) < 6 and _put(found, [first, *path], value):
+        if first.isdigit() and len(first) <= _MOST_DIGITS and _put(found, [first, *path], value):
             reading.used.add(name)
     listed = _listed(found)
     return listed if isinstance(listed, list) else []
@@ -33,7 +34,7 @@ def _put(into: dict[str, Any], path: list[str], value: Any) -> bool:
             return False
     if path[-1] in into:
         return False
-    into[path[-1]] = value
+    into[path[-1]] = deepcopy(value)  # more may be put into it
     return True
 
 

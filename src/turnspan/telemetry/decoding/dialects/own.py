@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -263,6 +264,6 @@ def _list(text: Any) -> list[Any]:
 
 def _loaded(text: Any) -> Any:
     try:
-        return orjson.loads(text) if isinstance(text, str) else text
+        return orjson.loads(text) if isinstance(text, str) else deepcopy(text)
     except orjson.JSONDecodeError:
         return None
