@@ -17,6 +17,7 @@ from turnspan.telemetry.parts import sound_message
 from turnspan.telemetry.told import (
     agent_told,
     content_told,
+    is_told,
     model_told,
     name_told,
     speaks,
@@ -32,6 +33,7 @@ Pairs: TypeAlias = dict[str, Any]
 _OURS: Final = ("gen_ai.", "turnspan.", "error.", "input.", "output.", "session.", "user.")
 _PLAIN: Final = ("chunks", "resume_key", "truncated")
 _TOLD: Final = {"model": model_told, "tool": tool_told, "agent": agent_told}
+_ENDS: Final = (("input", "input_messages"), ("output", "output_messages"))
 _DEFAULTS: Final = {"type": "text", "mime_type": "text/plain"}
 
 
@@ -72,8 +74,10 @@ def carry_step(
     status = attributes.get(names.STEP_STATUS) or ("error" if failed else "ok")
     if step.get("status", "ok") != status:
         rest["status"] = step.get("status", "ok")
-    for field, told in _TOLD.items():
-        _keep_group(rest, field, step.get(field), told(attributes) if kind == field else None)
+    for field in _TOLD:
+        if kind == field or step.get(field) is not None:
+            told = _TOLD[field](attributes) if kind == field else None
+            _keep_group(rest, field, step.get(field), told)
     if content:
         _said(rest, attributes, step, kind, turn.get("messages", ()))
         rest |= {f: step[f] for f in ("system_instructions", "input_tools") if step.get(f)}
@@ -118,7 +122,7 @@ def _common(
 
 
 def _keep(rest: Pairs, fields: Fields, which: Sequence[str]) -> None:
-    for field in which:
+    for field in which:  # every span passes here
         if (value := fields.get(field)) is not None:
             rest[field] = value
 
@@ -126,6 +130,8 @@ def _keep(rest: Pairs, fields: Fields, which: Sequence[str]) -> None:
 def _keep_error(
     rest: Pairs, error: Fields | None, failed: tuple[str, str] | None, *, content: bool
 ) -> None:
+    if failed is None and error is None:
+        return
     told = None if failed is None else {"type": failed[0], "message": failed[1]}
     given = None if error is None else {"message": "", **error}
     stacktrace = None if given is None else given.pop("stacktrace", None)
@@ -147,23 +153,27 @@ def _keep_group(rest: Pairs, field: str, given: Fields | None, told: Fields | No
 
 
 def _difference(given: Fields, told: Fields) -> Pairs:
+    if given == told:
+        return {}
     return {f: given.get(f) for f in {**told, **given} if told.get(f) != given.get(f)}
 
 
 def _said(
     rest: Pairs, attributes: Pairs, fields: Fields, kind: str, messages: Sequence[Fields]
 ) -> None:
-    for field, ranges in (("input", "input_messages"), ("output", "output_messages")):
+    speaking = speaks(attributes, kind)
+    for field, ranges in _ENDS:
         places = fields.get(ranges)
         if places:
             rest[ranges] = places
-        if given := fields.get(field):
+        given = fields.get(field)
+        if given and not is_told(attributes, field, given):
             told = content_told(attributes, field, kind)
-            if told is None and speaks(attributes, kind) and not places:
+            if told is None and speaking and not places:
                 told = _in_message(given)
             if {**_DEFAULTS, **given} != told:
                 rest[field] = given
-    if speaks(attributes, kind):
+    if speaking:
         _keep_endings(rest, fields, messages)
     elif fields.get("reasoning") != attributes.get(names.REASONING):
         rest["reasoning"] = fields.get("reasoning")
@@ -178,6 +188,10 @@ def _in_message(given: Fields) -> Pairs:
 
 def _keep_endings(rest: Pairs, fields: Fields, messages: Sequence[Fields]) -> None:
     """Of the messages produced: which said no reason to finish, and where reasoning stands."""
+    if not fields.get("output_messages"):
+        if fields.get("reasoning") == "":
+            rest["reasoning"] = ""
+        return
     produced = [messages[at] for at in _places(fields, "output_messages", len(messages))]
     if unsaid := [at for at, each in enumerate(produced) if not each.get("finish_reason")]:
         rest["unsaid"] = unsaid
@@ -187,13 +201,15 @@ def _keep_endings(rest: Pairs, fields: Fields, messages: Sequence[Fields]) -> No
     shown = any(p.get("type") == "reasoning" for m in produced for p in m.get("parts") or ())
     if reasoning and produced and not shown:
         rest["reasoned"] = True
-    elif not reasoning or fields.get("output_messages"):
+    else:
         rest["reasoning"] = reasoning
 
 
 def _missing(turn: Fields) -> list[list[Any]]:
     """The messages that stand on no span, or not as they are, each after its place."""
     messages = turn.get("messages", ())
+    if not messages:
+        return []
     named: set[int] = set()
     for each in (turn, *turn.get("steps", ())):
         operation = (each.get("model") or {}).get("operation")

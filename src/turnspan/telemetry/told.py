@@ -13,6 +13,7 @@ from turnspan.telemetry import semconv as names
 __all__ = [
     "agent_told",
     "content_told",
+    "is_told",
     "model_told",
     "name_told",
     "speaks",
@@ -107,6 +108,16 @@ def content_told(attributes: Fields, field: str, kind: str) -> dict[str, Any] | 
     if kind == "retrieval" and retrieved in attributes:
         return _content(attributes[retrieved], mime_type)
     return None
+
+
+def is_told(attributes: Fields, field: str, given: Fields) -> bool:
+    """Whether the `input` or `output` ``given`` stands there as a value, as it is."""
+    value, mime_type = _OVERLAY[field]
+    return bool(
+        attributes.get(value) == given.get("content")
+        and attributes.get(mime_type) == given.get("mime_type", "text/plain")
+        and given.get("type", "text") == "text"
+    )
 
 
 def speaks(attributes: Fields, kind: str) -> bool:
