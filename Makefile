@@ -27,7 +27,7 @@ test: $(VENV)/.workshop lint imports types  ## Check everything: style, floors, 
 	$(BIN)/python -m pytest -q
 
 nightly: $(VENV)/.workshop  ## Twenty times as many examples of arbitrary values
-	TURNSPAN_TESTS=nightly $(BIN)/python -m pytest -q -o faulthandler_timeout=3600 tests/capture/test_properties.py
+	TURNSPAN_TESTS=nightly $(BIN)/python -m pytest -q -o faulthandler_timeout=3600 tests/capture/test_properties.py tests/conformance/test_generated.py
 
 test-all: test others lowest  ## The same, then the tests on other Pythons and lowest versions
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 from conventions import spans_of_request, spans_of_sdk, trace_violations, violations
-from generated import available_of, turns
-from hypothesis import HealthCheck, given, settings
+from generated import DISHONEST, available_of, turns
+from hypothesis import HealthCheck, assume, given, settings
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -16,9 +17,15 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from turnspan.telemetry.live import LiveSpans
 from turnspan.telemetry.otlp import RequestWriter
+from turnspan.telemetry.vendor_keys import known_profiles, profiles_named
 from turnspan.testing.repeatable import CountedIds
 
-many = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+NIGHTLY = os.environ.get("TURNSPAN_TESTS") == "nightly"
+many = settings(
+    max_examples=3000 if NIGHTLY else 120,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 
 
 def faults(spans: list[Any], available: Any) -> list[str]:
@@ -44,11 +51,34 @@ def test_own_spans_of_any_turn_conform(turn, content):
     assert faults(spans, lambda span: known[span.span_id]) == []
 
 
+@given(turn=turns())
+@many
+def test_profiles_leave_every_standard_key_as_it_is(turn):
+    """All of them together add to the spans of any turn, and what was there conforms as before."""
+    bare, full = (
+        RequestWriter(content=True, profiles=profiles)
+        for profiles in ((), profiles_named(known_profiles()))
+    )
+    bare.add(turn)
+    full.add(turn)
+    before, after = spans_of_request(bare.take()), spans_of_request(full.take())
+
+    assert [span.name for span in before] == [span.name for span in after]
+    for one, other in zip(before, after, strict=True):
+        assert {key: other.attributes[key] for key in one.attributes} == one.attributes
+        assert len(other.attributes) > len(one.attributes)
+    assert faults(after, lambda _: ()) == []
+
+
 @pytest.mark.parametrize("content", [True, False])
 @given(turn=turns())
 @many
 def test_live_spans_of_any_turn_conform(turn, content):
-    """The same, of spans that start and end through the application's own provider."""
+    """The same, of spans that start and end through the application's own provider.
+
+    What they are made of was captured a moment ago: JSON is JSON.
+    """
+    assume(DISHONEST not in str(turn))
     exporter = InMemorySpanExporter()
     provider = TracerProvider(resource=Resource({"service.name": "tests"}), shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))

@@ -45,6 +45,8 @@ def drop_contents(turn: TurnDraft, fields: Fields, max_bytes: int) -> None:
 
 def with_context(turn: TurnDraft, fields: Fields) -> Fields:
     """What a step says, and what of ``turn`` it names by ranges."""
+    if turn.conversation is None and turn.definitions is None:
+        return fields
     told = dict(fields)
     if turn.conversation is not None:
         told["messages"] = turn.conversation.messages

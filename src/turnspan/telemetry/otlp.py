@@ -15,14 +15,18 @@ from typing import Any, TypeAlias
 from turnspan.telemetry import semconv as names
 from turnspan.telemetry.attributes import (
     SpanFacts,
+    failure,
     nested_agents,
     step_facts,
     turn_facts,
     with_notes,
 )
 from turnspan.telemetry.by_resource import ByResource
+from turnspan.telemetry.carried import carry_step
 from turnspan.telemetry.limits import SpanLimits, cut
+from turnspan.telemetry.messages import honest
 from turnspan.telemetry.protobuf import attributes, delimited, text, varint
+from turnspan.telemetry.vendor_keys import Described, Profile, add_keys
 
 __all__ = ["RequestWriter"]
 
@@ -37,11 +41,18 @@ class RequestWriter:
     Requests set one behind the other parse as one. Not thread-safe.
     """
 
-    __slots__ = ("_by_resource", "_content", "_limits")
+    __slots__ = ("_by_resource", "_content", "_limits", "_profiles")
 
-    def __init__(self, *, content: bool, limits: SpanLimits = _NO_LIMITS) -> None:
+    def __init__(
+        self,
+        *,
+        content: bool,
+        limits: SpanLimits = _NO_LIMITS,
+        profiles: Sequence[Profile] = (),
+    ) -> None:
         self._content = content
         self._limits = limits
+        self._profiles = profiles
         self._by_resource = ByResource()
 
     def add(self, turn: Fields) -> None:
@@ -75,31 +86,44 @@ class RequestWriter:
         links = trace.get("links", ())
         # A turn does not say whether its parent was remote; a span without one has none that was.
         suffix = _flags(flags) if parent_id else local
-        yield self._span(facts, turn, [_ids(trace_id, root_id, parent_id), state], suffix, links)
+        ids = _ids(trace_id, root_id, parent_id)
+        yield self._span(facts, turn, turn, [ids, state], suffix, links)
         steps = turn.get("steps", ())
         agents = nested_agents(steps)
         agent = turn["agent"]["name"]
         ordered = all(one["ended_at"] < other["ended_at"] for one, other in pairwise(steps))
         for position, step in enumerate(steps):
             by = agents.get(step["id"], agent) if agents else agent
-            facts = step_facts(step, turn, agent=by, content=content)
+            told = honest(step) if content and step["kind"] == "tool" else step
+            facts = step_facts(told, turn, agent=by, content=content)
+            if told is not step:
+                carry_step(facts.attributes, step, turn, failure(step), content=content)
             facts.attributes[names.TURN_ID] = turn["id"]
             if not ordered:
                 facts.attributes[names.STEP_POSITION] = position
             ids = _ids(trace_id, step["id"], step.get("parent_id") or root_id)
-            yield self._span(facts, step, [ids, state], local, ())
+            yield self._span(facts, step, turn, [ids, state], local, ())
 
     def _span(
         self,
         facts: SpanFacts,
         source: Fields,
+        turn: Fields,
         parts: list[bytes],
         suffix: bytes,
         links: Sequence[Fields],
     ) -> list[bytes]:
+        said = None
+        if self._profiles:  # of what we put there: what other code did may be of any form
+            said = Described(source, turn, dict(facts.attributes), self._content)
         if notes := source.get("span"):
             with_notes(facts, notes)
             links = [*links, *(notes.get("links") or ())]
+        if said is not None:
+            before = set(facts.attributes)
+            add_keys(self._profiles, facts.attributes, said)
+            if added := [key for key in facts.attributes if key not in before]:
+                facts.attributes[names.PROFILED] = added
         name = facts.name.encode()
         parts += (b"\x2a", varint(len(name)), name, _KINDS[facts.kind])
         parts += (source["started_at"].to_bytes(8, "little"), b"\x41")

@@ -146,6 +146,7 @@ METADATA: Final = "turnspan.metadata"
 COST_USD: Final = "turnspan.usage.cost_usd"
 TURN_STEPS: Final = "turnspan.turn.steps"  # how many, so that a reader knows when all are there
 REST: Final = "turnspan.rest"  # fields that no other attribute carries, as a JSON object
+PROFILED: Final = "turnspan.profiled"  # the keys that profiles added: they repeat what is there
 NOTED: Final = "turnspan.noted"  # what other code covered on the span, as a JSON object
 
 # Source: https://github.com/open-telemetry/opentelemetry-proto trace/v1/trace.proto v1.9.0,

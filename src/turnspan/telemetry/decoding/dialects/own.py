@@ -72,6 +72,8 @@ def read(reading: Reading) -> None:
         if field in rest:
             fields[field] = rest[field]
     reading.used |= {name for name in attributes if name.startswith(_OURS)}
+    profiled = attributes.get(names.PROFILED)
+    reading.used |= {str(name) for name in profiled} if isinstance(profiled, list) else set()
     _write_notes(reading, notes, is_turn=is_turn)
 
 
