@@ -9,13 +9,15 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard integrations/*/pyproject.toml))
 PLUGIN_TESTS := $(patsubst %,--group %/pyproject.toml:test,$(PLUGINS))
 PROJECTS := pyproject.toml $(wildcard integrations/*/pyproject.toml)
+PINNED := tests/tools/requirements
+TOOLS := $(patsubst $(PINNED)/%.txt,.tools/%/.installed,$(wildcard $(PINNED)/*.txt))
 BENCHMARKS := overhead streams imports growth memory values throughput ingest reading
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test nightly test-all others lint imports types docs bench bench-lag bench-flood peers coverage lowest clean
+.PHONY: help demo test test-tools nightly test-all others lint imports types docs bench bench-lag bench-flood peers coverage lowest clean
 
 help:  ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -25,6 +27,9 @@ demo: $(VENV)/.runtime  ## See an agent's conversation recorded as turns
 
 test: $(VENV)/.workshop lint imports types  ## Check everything: style, floors, types, tests
 	$(BIN)/python -m pytest -q
+
+test-tools: $(VENV)/.workshop $(TOOLS)  ## See turns in Phoenix and MLflow; installs them into .tools
+	$(BIN)/python -m pytest -q -o faulthandler_timeout=600 tests/tools
 
 nightly: $(VENV)/.workshop  ## Twenty times as many examples of arbitrary values
 	TURNSPAN_TESTS=nightly $(BIN)/python -m pytest -q -o faulthandler_timeout=3600 tests/capture/test_properties.py tests/conformance/test_generated.py
@@ -70,7 +75,7 @@ lowest: $(VENV)/.workshop  ## The tests with the lowest versions that pyproject.
 	$(BIN)/nox --session lowest -- $(ARGS)
 
 clean:  ## Remove what was made; recorded turns stay
-	rm -rf .venv .venv-peers .nox .clients dist .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-peers .tools .nox .clients dist .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests tools docs integrations examples benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # --- environments: a stamp is as old as the last install into it ----------------------------
@@ -87,4 +92,10 @@ $(VENV)/.runtime: $(VENV)/.made pyproject.toml integrations/langchain/pyproject.
 $(VENV)/.workshop: $(VENV)/.made $(PROJECTS)
 	@echo "installing turnspan, its plugins and the workshop's tools into $(VENV)"
 	@$(PIP) install --quiet -e '.[otlp,server]' $(addprefix -e ,$(PLUGINS)) --group dev $(PLUGIN_TESTS)
+	@touch $@
+
+.tools/%/.installed: $(PINNED)/%.txt
+	@sh tools/make-venv $(@D)
+	@echo "installing $$(cat $<) into $(@D)"
+	@$(@D)/bin/python -m pip --disable-pip-version-check install --quiet --requirement $<
 	@touch $@

@@ -6,23 +6,22 @@
 index included; the loop is `executemany` on the same tables of the same SQLite, with the same
 settings and a transaction a batch, its rows ready-made. They alternate, each on a new file.
 
-`--beside` names the Python of an environment that has Phoenix or MLflow: it is given the same
-turns over OTLP/HTTP. One that is not named is skipped.
+Phoenix and MLflow, where `make test-tools` installed them or `--beside` names the Python of an
+environment that has one, are given the same turns over OTLP/HTTP, in batches of 200 as well; the
+clock runs until the last turn can be found there. One that is not here is skipped.
 """
 
-import http.client
 import sqlite3
 import tempfile
-import threading
 import time
 import zlib
 from contextlib import closing
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import child
 import rivals
+from posting import posted
 from servers import Server
 from table import Table
 
@@ -32,26 +31,26 @@ from turnspan.testing.turns import sample_turns
 BATCH = 200
 TIME_RATIO = 1 / 0.35
 RIVAL_RATIO = 1 / 10
-CONNECTIONS = 2
+HEADERS = {"content-type": "application/x-ndjson"}
 
 
 def main() -> None:
-    named = rivals.named()
+    pythons = rivals.installed()
     repeats, count = (1, 4_000) if child.is_quick() else (5, 20_000)
     turns = workload(count)
     ours, bare = [], []
     for _ in range(repeats):
         with tempfile.TemporaryDirectory() as folder:
             bare.append(loop(Path(folder) / "bare.db", turns))
-            ours.append(posted(Path(folder) / "ours.db", turns))
+            ours.append(served(Path(folder) / "ours.db", turns))
     table = Table(f"us a turn, of {count}; median of {repeats}", "server", "loop")
     ratios = [one / other for one, other in zip(ours, bare, strict=True)]
     table.line(
         "POST /v1/turns", ratios, TIME_RATIO, ours=median(ours) * 1e6, beside=median(bare) * 1e6
     )
-    for name, seconds in rivals.measured(named, turns[:2_000]):
+    for name, seconds in rivals.measured(pythons, turns[:2_000]):
         if seconds is None:
-            print(f"{name}: not named with --beside, skipped")
+            print(f"{name}: not installed (`make test-tools` does it), skipped")
         else:
             table.line(
                 f"beside {name}, OTLP",
@@ -105,37 +104,21 @@ def loop(path: Path, turns: list[Turn]) -> float:
         return (time.perf_counter() - began) / len(turns)
 
 
-def posted(path: Path, turns: list[Turn]) -> float:
+def served(path: Path, turns: list[Turn]) -> float:
     """Seconds a turn of the server."""
     bodies = [
         zlib.compress(b"".join(map(encode_turn, turns[start : start + BATCH])), 1, wbits=31)
         for start in range(0, len(turns), BATCH)
     ]
     with Server(path) as server:
-        send(server.port, bodies[:1] * 5)  # the first request compiles statements; duplicates
-        threads = [
-            threading.Thread(target=send, args=(server.port, bodies[1 + start :: CONNECTIONS]))
-            for start in range(CONNECTIONS)
-        ]
+        # The first request compiles statements; what comes again is known.
+        posted(server.port, "/v1/turns", bodies[:1] * 5, HEADERS)
         began = time.perf_counter()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        posted(server.port, "/v1/turns", bodies[1:], HEADERS)
         spent = time.perf_counter() - began
         stored = server.count()
     assert stored == len(turns), f"{stored} of {len(turns)} turns stored"
     return spent / (len(turns) - BATCH)
-
-
-def send(port: int, bodies: list[Any]) -> None:
-    headers = {"content-type": "application/x-ndjson", "content-encoding": "gzip"}
-    with closing(http.client.HTTPConnection("127.0.0.1", port)) as connection:
-        for body in bodies:
-            connection.request("POST", "/v1/turns", body, headers)
-            answer = connection.getresponse()
-            answer.read()
-            assert answer.status == 200, answer.status
 
 
 if __name__ == "__main__":

@@ -1,83 +1,89 @@
-"""The same turns given to other tools over OTLP/HTTP, where their environments are named."""
+"""The same turns given to other tools over OTLP/HTTP, from the environments they are installed in.
 
-import http.client
-import os
-import socket
-import subprocess
+Those that `make test-tools` made are found; `--beside NAME=PYTHON` names another.
+"""
+
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from pathlib import Path
+from typing import Any
 
-from turnspan.exporters.otlp import OtlpExporter
-from turnspan.ports import JournalledTurn
+import orjson
+from posting import posted
+
 from turnspan.schema import Turn, encode_turn
+from turnspan.telemetry.otlp import RequestWriter
 
-COMMANDS = {
-    "phoenix": ("-m", "phoenix.server.main", "serve"),
-    "mlflow": ("-m", "mlflow", "server", "--host", "127.0.0.1", "--port", "{port}"),
-}
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "tools"))
+from backends import backends, python_of
+from backends.server import eventually
+
 BATCH = 200
-STARTS_S = 120.0
+STORED_S = 600.0
 
 
-def named() -> dict[str, str]:
-    """The Python of each tool that is named; the arguments that name it are taken away."""
-    found = {}
+def installed() -> dict[str, Path | None]:
+    """The Python of each tool, None where it is not here; takes `--beside` from the arguments."""
+    found = {name: python_of(name) for name in backends()}
     while "--beside" in sys.argv:
         at = sys.argv.index("--beside")
         name, _, python = sys.argv[at + 1].partition("=")
-        found[name] = python
+        if name not in found or not Path(python).exists():
+            sys.exit(f"--beside {sys.argv[at + 1]}: want NAME=PYTHON, NAME of {', '.join(found)}")
+        found[name] = Path(python).absolute()
         del sys.argv[at : at + 2]
     return found
 
 
-def measured(pythons: dict[str, str], turns: Sequence[Turn]) -> Iterator[tuple[str, float | None]]:
-    """Seconds a turn of each tool; None where its Python was not named."""
-    for name in COMMANDS:
-        yield name, taken(name, pythons[name], turns) if name in pythons else None
+def measured(
+    pythons: dict[str, Path | None], turns: Sequence[Turn]
+) -> Iterator[tuple[str, float | None]]:
+    """Seconds a turn of each tool; None where it is not here."""
+    for name, python in pythons.items():
+        yield name, taken(name, python, turns) if python else None
 
 
-def taken(name: str, python: str, turns: Sequence[Turn]) -> float:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+def taken(name: str, python: Path, turns: Sequence[Turn]) -> float:
     with tempfile.TemporaryDirectory() as folder:
-        words = [word.format(port=port) for word in COMMANDS[name]]
-        env = os.environ | {"PHOENIX_PORT": str(port), "PHOENIX_WORKING_DIR": folder}
-        process = subprocess.Popen(
-            [python, *words],
-            cwd=folder,
-            env=env,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        tool = backends()[name](python, Path(folder))
         try:
-            until = time.monotonic() + STARTS_S
-            while not answers(port) and time.monotonic() < until:
-                time.sleep(0.2)
-            return exported(port, turns)
+            tool.server.wait()
+            return stored(tool, turns)
         finally:
-            process.terminate()
-            process.wait()
+            tool.server.stop()
 
 
-def answers(port: int) -> bool:
-    try:
-        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
-            connection.request("GET", "/")
-            return connection.getresponse().status < 500
-    except OSError:
-        return False
+def stored(tool: Any, turns: Sequence[Turn]) -> float:
+    """Seconds a turn, from the first request until the last turn can be found.
 
-
-def exported(port: int, turns: Sequence[Turn]) -> float:
-    exporter = OtlpExporter(f"otlp+http://127.0.0.1:{port}")
-    lines = [JournalledTurn(encode_turn(turn)) for turn in turns]
+    The first batch is not counted: it warms the tool up.
+    """
+    bodies = [request(turns[start : start + BATCH]) for start in range(0, len(turns), BATCH)]
+    before, headers = tool.count(), {**tool.headers, "content-type": "application/x-protobuf"}
+    posted(tool.server.port, "/v1/traces", bodies[:1], headers)
+    seen(tool, before + len(turns[:BATCH]))
     began = time.perf_counter()
-    for start in range(0, len(lines), BATCH):
-        outcome = exporter.export(lines[start : start + BATCH], timeout_s=300)
-        assert not outcome.unsent, outcome.cause
-    spent = time.perf_counter() - began
-    exporter.close(timeout_s=5)
-    return spent / len(turns)
+    posted(tool.server.port, "/v1/traces", bodies[1:], headers)
+    return (seen(tool, before + len(turns)) - began) / (len(turns) - BATCH)
+
+
+def seen(tool: Any, count: int) -> float:
+    """When there were ``count`` traces; counting them is not counted."""
+
+    def asked() -> float | None:
+        now = time.perf_counter()
+        return now if tool.count() >= count else None
+
+    found = eventually(asked, within_s=STORED_S)
+    assert found, f"{tool.name}: {tool.count()} of {count} turns can be found"
+    return found
+
+
+def request(turns: Sequence[Turn]) -> bytes:
+    writer = RequestWriter(content=True)
+    for turn in turns:
+        writer.add(orjson.loads(encode_turn(turn)))
+    return zlib.compress(writer.take(), 1, wbits=31)

@@ -21,7 +21,8 @@ class Receiver(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
-        received.MergeFromString(gzip.decompress(body))
+        if self.path == "/v1/traces":  # metrics come to /v1/metrics
+            received.MergeFromString(gzip.decompress(body))
         self.send_response(200)
         self.end_headers()
 

@@ -24,6 +24,7 @@ __all__ = [
     "Journalled",
     "JournalledFeedback",
     "JournalledTurn",
+    "MetricSink",
     "Observer",
     "OpenSpan",
     "Outcome",
@@ -266,6 +267,26 @@ class Observer(Protocol):
 
     def observe(self, turn: JournalledTurn, /) -> None:
         """Take ``turn``; must be quick and never block."""
+        ...
+
+
+class MetricSink(Protocol):
+    """Where what turns measure goes. One call at a time.
+
+    What it raises is said, not passed on. An exporter whose destination takes metrics offers
+    one by a method `metric_sink`, which is given the resource of the process.
+    """
+
+    def record(self, turn: Mapping[str, Any], /) -> None:
+        """Take ``turn``, a decoded `turn` line of this process that has just ended."""
+        ...
+
+    def send(self, *, timeout_s: float) -> None:
+        """Tell the destination what is new, giving up after ``timeout_s`` seconds."""
+        ...
+
+    def close(self) -> None:
+        """Release the destination. It is apart from the exporter, which may be closed before."""
         ...
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from turnspan.clock import SystemClock
 from turnspan.delivery.dead import DeadLetters
 from turnspan.delivery.delivery import Delivery, Wait, at_once
 from turnspan.delivery.health import FlushReport, Health
+from turnspan.delivery.metering import MeasuredLog, Metering, metering_of
 from turnspan.delivery.sigterm import SigtermHook
 from turnspan.exporters.observed import ObservedLog
 from turnspan.exporters.registry import build_all
@@ -97,14 +99,18 @@ class Runtime:
         names = [exporter.name for exporter in self._carriers]
         self.journal: Journal | None = _journal(settings, self._resource, names, self._clock)
         self._ring = None if self.journal else ring or RingLog(settings.ring_bytes, exporters=names)
+        self._environ = environ
         self._build()
         self.adopt()
 
     def flush(self, timeout_s: float = 5.0) -> FlushReport:
         """Deliver what was recorded by now, within ``timeout_s``; what became of it."""
+        until_s = time.monotonic() + timeout_s
         report = self.delivery.flush(timeout_s, first=self._adopted)
         if self.journal is not None:
             self.journal.sync(timeout_s)
+        if self._metering is not None:
+            self._metering.flush(until_s - time.monotonic())
         return report
 
     def close(self, timeout_s: float = 5.0) -> FlushReport:
@@ -116,7 +122,7 @@ class Runtime:
         Raises:
             TypeError: ``timeout_s`` is no number; nothing was closed.
         """
-        report = self.delivery.close(_seconds(timeout_s), first=self._adopted)
+        report = self._end_delivery(_seconds(timeout_s))
         _close_all(self.exporters)
         is_needed = _while_busy(self.recorder)
         if not is_needed():
@@ -133,7 +139,7 @@ class Runtime:
         delivers.
         """
         end_open_streams()
-        self.delivery.close(self.settings.exit_s, first=self._adopted)
+        self._end_delivery(self.settings.exit_s)
         _close_all(self._carriers)
         self._rest()
 
@@ -167,6 +173,13 @@ class Runtime:
         """Waits until what dead processes left is there to be delivered."""
         return self.journal.wait_adopted if self.journal else at_once
 
+    def _end_delivery(self, timeout_s: float) -> FlushReport:
+        until_s = time.monotonic() + timeout_s
+        report = self.delivery.close(timeout_s, first=self._adopted)
+        if self._metering is not None:
+            self._metering.close(until_s - time.monotonic())
+        return report
+
     def _rest(self) -> None:
         if self.journal is not None:
             self.journal.rest()
@@ -194,8 +207,10 @@ class Runtime:
             durable=self.journal is not None,
             on_delivered=_metrics.delivered,
         )
+        self._metering: Metering | None = None
+        self._log = MeasuredLog(ObservedLog(log, self._observers) if self._observers else log)
         self.recorder: Recorder = recorder_of(
-            ObservedLog(log, self._observers) if self._observers else log,
+            self._log,
             self._spans,
             self._clock,
             self._ids,
@@ -222,8 +237,16 @@ class Runtime:
 
     def _start_threads(self) -> None:
         self._deliver()
+        self._measure()
         if self.journal is not None:
             self.journal.start()
+
+    def _measure(self) -> None:
+        """With the first turn, for by then the application has a meter provider, or has none."""
+        self._metering = metering_of(self._carriers, self._resource, self._environ)
+        if self._metering is not None:
+            self._log.show(self._metering.keep)
+            self._metering.start()
 
 
 def configure(

@@ -411,9 +411,9 @@ def test_a_huge_text_costs_little(tape):
     def work(text):
         return {"text": text}
 
-    began = time.perf_counter()
+    began_s = time.thread_time()  # whatever else the machine is busy with
     assert work(huge)["text"] is huge
-    took_s = time.perf_counter() - began
+    took_s = time.thread_time() - began_s
     turn = tape.turn
 
     assert took_s < 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import importlib.util
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import groupby
 from pathlib import Path
 from threading import Thread
@@ -19,7 +19,7 @@ PLUGINS = ("turnspan_langchain", "langchain_core")
 
 
 @pytest.fixture
-def backend() -> Iterator[HTTPServer]:
+def backend() -> Iterator[ThreadingHTTPServer]:
     """An OTLP backend on loopback; what it was sent to `/v1/traces` is in `bodies`."""
     bodies: list[bytes] = []
 
@@ -37,7 +37,7 @@ def backend() -> Iterator[HTTPServer]:
         def log_message(self, *_: object) -> None:
             """Stay quiet."""
 
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.bodies = bodies
         thread = Thread(target=server.serve_forever)
         thread.start()

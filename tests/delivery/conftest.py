@@ -184,7 +184,7 @@ def deliver(settings: Settings, clock: FixedClock) -> Iterator[Callable[..., Del
 def eventually() -> Callable[..., None]:
     """Waits until a condition holds, and fails where it does not in time."""
 
-    def wait(condition: Callable[[], Any], timeout_s: float = 5.0) -> None:
+    def wait(condition: Callable[[], Any], timeout_s: float = 60.0) -> None:
         until_s = time.monotonic() + timeout_s
         while not condition():
             assert time.monotonic() < until_s, "it did not happen in time"

@@ -14,6 +14,9 @@ from turnspan.delivery import worker
 from turnspan.delivery.health import ExporterHealth, FlushReport, Health
 from turnspan.ports import Outcome
 
+PATIENCE_S = 20.0  # for what is waited for: a busy machine needs its time
+AT_ONCE_S = 5.0  # the same, far below what would else be waited for
+
 
 def down(ids):
     return Outcome.all_unsent(len(ids), "connection refused")
@@ -29,7 +32,7 @@ class Silent:
 
     def export(self, batch, *, timeout_s):
         self.asked.set()
-        self.go.wait(30)
+        self.go.wait(60)
         return Outcome.all_unsent(len(batch), "timeout")
 
     def close(self, *, timeout_s):
@@ -47,12 +50,12 @@ def test_a_flush_delivers_at_once_and_counts(deliver, backlog, exporter, line):
     """The batch delay is cut short; the report has the counts since the flush began."""
     taking = exporter(lambda ids: Outcome(refused={0: "no"}))
     delivery = deliver((taking, backlog), batch_delay_s=30.0)
-    first = delivery.flush(5.0)
+    first = delivery.flush(PATIENCE_S)
     backlog.add(*map(line, range(10)))
     began_s = time.monotonic()
-    second = delivery.flush(5.0)
+    second = delivery.flush(PATIENCE_S)
 
-    assert time.monotonic() - began_s < 1.0
+    assert time.monotonic() - began_s < AT_ONCE_S
     assert first == FlushReport()
     assert second == FlushReport(delivered=9, refused=1)
     assert bool(second) is True
@@ -65,7 +68,7 @@ def test_a_flush_keeps_its_timeout_with_a_silent_destination(deliver, backlog, s
     began_s = time.monotonic()
     report = delivery.flush(0.2)
 
-    assert 0.2 <= time.monotonic() - began_s < 0.5
+    assert 0.2 <= time.monotonic() - began_s < AT_ONCE_S
     assert report == FlushReport(unsent=3, timed_out=True)
     assert bool(report) is False
 
@@ -79,7 +82,7 @@ def test_a_flush_cuts_a_backoff_short(deliver, backlog, exporter, line):
     while not taking.calls:
         time.sleep(0.001)
 
-    assert delivery.flush(5.0) == FlushReport(delivered=1)
+    assert delivery.flush(PATIENCE_S) == FlushReport(delivered=1)
 
 
 def test_one_flush_is_one_immediate_try(deliver, backlog, exporter, line):
@@ -111,7 +114,7 @@ def test_a_flush_ends_although_the_caller_goes_on_recording(
 
     backlog.add(*map(line, range(10)))
     delivery = deliver((exporter(answer), backlog), batch_turns=batch_turns)
-    report = delivery.flush(5.0)
+    report = delivery.flush(PATIENCE_S)
 
     assert (report.unsent, report.timed_out) == (0, False)
     assert report.delivered >= 10 or backlog.done >= 10
@@ -122,7 +125,7 @@ def test_a_long_backlog_is_flushed_by_its_size(deliver, backlog, exporter, line,
     monkeypatch.setattr(worker, "COUNTED_BYTES", 100)
     backlog.add(*map(line, range(500)))
     delivery = deliver((exporter(), backlog))
-    report = delivery.flush(5.0)
+    report = delivery.flush(PATIENCE_S)
 
     assert (backlog.done, report.unsent, report.timed_out) == (500, 0, False)
 
@@ -134,7 +137,7 @@ def test_several_flushes_at_once_all_come_back(deliver, backlog, exporter, line)
 
     def flush(number):
         backlog.add(line(number))
-        reports.append(delivery.flush(5.0))
+        reports.append(delivery.flush(PATIENCE_S))
 
     threads = [threading.Thread(target=flush, args=(number,)) for number in range(8)]
     for thread in threads:
@@ -156,18 +159,18 @@ def test_a_flush_that_comes_amid_a_commit_waits_for_every_turn(
         def commit(self, turns):
             super().commit(turns)
             committing.set()
-            assert goes_on.wait(10)
+            assert goes_on.wait(PATIENCE_S)
 
     def answer(arriving):
-        assert arriving == ids(0) or may_arrive.wait(10)
+        assert arriving == ids(0) or may_arrive.wait(PATIENCE_S)
         return Outcome()
 
     taking, backlog = exporter(answer), Slow()
     backlog.add(line(0), line(1))
     delivery = deliver((taking, backlog), batch_turns=1)
-    assert committing.wait(10)
+    assert committing.wait(PATIENCE_S)
     reports = []
-    flush = threading.Thread(target=lambda: reports.append(delivery.flush(10.0)))
+    flush = threading.Thread(target=lambda: reports.append(delivery.flush(PATIENCE_S)))
     flush.start()
     time.sleep(0.1)  # it has looked at what waits, or waits to look
     goes_on.set()
@@ -199,13 +202,13 @@ def test_close_delivers_what_is_left_and_closes_everything(deliver, backlog, exp
     """The delay is not waited for; exporter and backlog are closed once."""
     taking = exporter()
     delivery = deliver((taking, backlog), batch_delay_s=30.0)
-    delivery.flush(5.0)  # the first look of its thread is over: from now on it waits
+    delivery.flush(PATIENCE_S)  # the first look of its thread is over: from now on it waits
     backlog.add(*map(line, range(200)))
-    report = delivery.close(5.0)
+    report = delivery.close(PATIENCE_S)
 
     assert report == FlushReport(delivered=200)
     assert (taking.closed, backlog.closed) == (1, True)
-    assert delivery.close(5.0) == report
+    assert delivery.close(PATIENCE_S) == report
 
 
 def test_close_takes_one_last_try_and_says_what_is_left(deliver, backlog, exporter, line, caplog):
@@ -217,11 +220,11 @@ def test_close_takes_one_last_try_and_says_what_is_left(deliver, backlog, export
         time.sleep(0.001)
     caplog.clear()
     began_s = time.monotonic()
-    report = delivery.close(5.0)
+    report = delivery.close(PATIENCE_S)
     said = [record.getMessage() for record in caplog.records]
     fate = "they stay in the journal and are sent by the next start or `turnspan drain`"
 
-    assert time.monotonic() - began_s < 0.5
+    assert time.monotonic() - began_s < AT_ONCE_S
     assert report == FlushReport(unsent=3)
     assert [message for message in said if "left" in message] == [
         f"turns are left unsent: 3 for x: (connection refused); {fate}"
@@ -237,20 +240,34 @@ def test_the_last_try_comes_even_in_the_middle_of_a_backoff(deliver, backlog, ex
     while not delivery.health()["x:"].failing:
         time.sleep(0.001)
 
-    assert delivery.close(5.0) == FlushReport(delivered=1)
+    assert delivery.close(PATIENCE_S) == FlushReport(delivered=1)
 
 
 def test_close_never_takes_longer_than_its_time(deliver, backlog, silent, line, caplog):
     """A thread that waits for a silent destination is left behind."""
     backlog.add(line(0))
     delivery = deliver((silent, backlog))
-    silent.asked.wait(5)
+    silent.asked.wait(30)
     began_s = time.monotonic()
     report = delivery.close(0.2)
 
-    assert 0.2 <= time.monotonic() - began_s < 0.5
+    assert 0.2 <= time.monotonic() - began_s < AT_ONCE_S
     assert report == FlushReport(unsent=1, timed_out=True)
     assert len([r for r in caplog.records if "left unsent" in r.getMessage()]) == 1
+
+
+def test_a_thread_that_was_left_behind_says_no_more(
+    deliver, backlog, silent, line, caplog, eventually
+):
+    """What is left has been said; that its connection was closed under it is news to nobody."""
+    backlog.add(line(0))
+    delivery = deliver((silent, backlog))
+    assert silent.asked.wait(PATIENCE_S)
+    delivery.close(0.1)
+    silent.go.set()
+    eventually(lambda: backlog.closed)
+
+    assert [r.getMessage().partition(":")[0] for r in caplog.records] == ["turns are left unsent"]
 
 
 def test_without_a_journal_close_tries_until_its_time_is_over(deliver, backlog, exporter, line):
@@ -261,7 +278,7 @@ def test_without_a_journal_close_tries_until_its_time_is_over(deliver, backlog, 
     delivery = deliver((taking, backlog), durable=False)
     time.sleep(0.05)
 
-    assert delivery.close(2.0) == FlushReport(delivered=1)
+    assert delivery.close(PATIENCE_S) == FlushReport(delivered=1)
 
 
 def test_close_of_a_delivery_that_never_started_leaves_no_thread(
@@ -293,14 +310,14 @@ def test_after_a_fork_start_starts_anew(deliver, backlog, exporter, line):
     """No thread lives on in a child; there `start` makes one."""
     taking = exporter()
     delivery = deliver((taking, backlog))
-    delivery.flush(1.0)
+    delivery.flush(PATIENCE_S)
     backlog.add(line(0))
-    delivery.flush(1.0)
+    delivery.flush(PATIENCE_S)
     child = os.fork()
     if child == 0:
         delivery.start()
         backlog.add(line(1))
-        delivered = delivery.flush(3.0) == FlushReport(delivered=1)
+        delivered = delivery.flush(PATIENCE_S) == FlushReport(delivered=1)
         os._exit(0 if delivered and backlog.done == 2 else 1)
 
     assert os.waitpid(child, 0)[1] == 0
@@ -319,10 +336,10 @@ EXIT = """
     delivery = Delivery([(silent, backlog)], settings=Settings(), clock=conftest.FixedClock(),
                         dead=None)
     delivery.start()
-    silent.asked.wait(5)
+    silent.asked.wait(30)
     began = time.monotonic()
     delivery.close(0.3)
-    print(round(time.monotonic() - began, 1))
+    print(time.monotonic() - began)
 """
 
 
@@ -331,11 +348,12 @@ def test_a_process_with_a_silent_destination_exits_in_time():
     code = textwrap.dedent(EXIT.format(folder=os.path.dirname(__file__)))
     began_s = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
     )
 
-    assert (done.returncode, done.stdout) == (0, "0.3\n"), done.stderr
-    assert time.monotonic() - began_s < 10
+    assert done.returncode == 0, done.stderr
+    assert 0.3 <= float(done.stdout) < AT_ONCE_S
+    assert time.monotonic() - began_s < 30.0  # the destination would be silent for 60
 
 
 def test_health_adds_up_over_the_exporters():

@@ -71,7 +71,7 @@ def test_an_idle_thread_sleeps_without_polling(deliver, backlog, exporter, line,
 def test_turns_wait_for_company(deliver, backlog, exporter, line, ids, eventually):
     """Turns recorded within the delay leave in one request."""
     taking = exporter()
-    deliver((taking, backlog), batch_delay_s=0.15)
+    deliver((taking, backlog), batch_delay_s=1.0)  # the three take a fiftieth of it
     eventually(lambda: backlog.waits)
     for number in range(3):
         backlog.add(line(number))
@@ -83,11 +83,11 @@ def test_turns_wait_for_company(deliver, backlog, exporter, line, ids, eventuall
 
 def test_enough_bytes_end_the_wait_for_company(deliver, backlog, exporter, line, eventually):
     """`batch_bytes` appended are a batch, delay or not."""
-    deliver((exporter(), backlog), batch_delay_s=30.0, batch_bytes=1000)
+    deliver((exporter(), backlog), batch_delay_s=120.0, batch_bytes=1000)
     eventually(lambda: backlog.waits)
     backlog.add(*(line(number) for number in range(6)))
 
-    eventually(lambda: backlog.done == 6, timeout_s=2.0)
+    eventually(lambda: backlog.done == 6)
 
 
 def test_a_down_destination_gets_everything_when_it_is_back(
@@ -122,7 +122,7 @@ def test_what_the_destination_asks_for_is_waited(deliver, backlog, exporter, lin
     deliver((taking, backlog))
     eventually(lambda: backlog.done == 1)
 
-    assert 0.25 <= taking.times_s[1] - taking.times_s[0] < 0.6
+    assert 0.25 <= taking.times_s[1] - taking.times_s[0] < 5.0
 
 
 def test_refused_turns_become_dead_letters_and_hold_up_nobody(
@@ -336,7 +336,7 @@ def test_a_busy_caller_neither_waits_nor_starves(deliver, backlog, exporter, lin
     caller = threading.Thread(target=record)
     caller.start()
     try:
-        eventually(lambda: backlog.done > 2000, timeout_s=10)
+        eventually(lambda: backlog.done > 2000)
     finally:
         stop.set()
         caller.join()

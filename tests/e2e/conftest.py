@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 import turnspan
 
@@ -30,46 +26,6 @@ CONTENT = {
 @pytest.fixture(autouse=True)
 def each_test_begins_unconfigured(unconfigured: None) -> None:
     """This room's tests configure the process they run in."""
-
-
-class OtlpBackend:
-    """An OTLP/HTTP receiver on loopback that keeps what it is sent."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.received = ExportTraceServiceRequest()
-
-    @property
-    def spans(self) -> list[Any]:
-        """Every span that arrived, in that order."""
-        return [
-            span
-            for group in self.received.resource_spans
-            for scope in group.scope_spans
-            for span in scope.spans
-        ]
-
-
-@pytest.fixture
-def otlp() -> Iterator[OtlpBackend]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            backend.received.MergeFromString(gzip.decompress(body))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    backend = OtlpBackend(f"otlp+http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield backend
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 @pytest.fixture
@@ -143,7 +99,7 @@ def drain(tmp_path: Path) -> Callable[..., dict[str, Any]]:
             [sys.executable, "-W", "error", "-m", "turnspan", *command],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )
         assert done.returncode == 0, f"{done.stdout}{done.stderr}"
@@ -163,6 +119,7 @@ def dead(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
             [*command, "--dir", tmp_path / "journal", "--json"],
             capture_output=True,
             text=True,
+            timeout=240,
             check=False,
         )
         assert done.returncode == 0, f"{done.stdout}{done.stderr}"

@@ -133,7 +133,7 @@ def main(mode, policy, *urls):
         work({"card": named(2), "name": "ada"}, f"Is {email(36)} known?")
         stateless("well?")
     turnspan.feedback(turn_id, rating="good", comment=f"thanks, {email(19)}")
-    turnspan.flush()
+    turnspan.flush(60.0)
     with open("spans.json", "w", encoding="utf-8") as file:
         file.writelines(span.to_json() + "\n" for span in memory.get_finished_spans())
 

@@ -61,7 +61,7 @@ CUT_OFF = """
 
 def killed(process):
     """Waits for a program that kills itself."""
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=240)
 
     assert (process.returncode, err) == (-signal.SIGKILL, "")
 
@@ -181,7 +181,7 @@ def test_the_next_process_delivers_without_being_asked(start, run, turns_api):
         import turnspan
 
         turnspan.configure(exporters=[sys.argv[1]], directory="journal")
-        turnspan.flush(10.0)
+        turnspan.flush(60.0)
         """,
         turns_api.url,
     )

@@ -33,7 +33,7 @@ def judged(start, turns_api):
     """A process judged its turns and was killed, while the destination did not answer."""
     turns_api.be("silent")
     process = start(JUDGED, turns_api.url)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=240)
     turns_api.be("ok")
     assert (process.returncode, err) == (-signal.SIGKILL, "")
 
@@ -67,7 +67,7 @@ def test_the_next_process_delivers_feedback_too(judged, run, turns_api):
         import turnspan
 
         turnspan.configure(exporters=[sys.argv[1]], directory="journal")
-        turnspan.flush(10.0)
+        turnspan.flush(60.0)
         """,
         turns_api.url,
     )
@@ -80,10 +80,10 @@ def test_feedback_that_is_refused_becomes_a_dead_letter(turns_api, dead):
     turnspan.configure(exporters=[turns_api.url], directory="journal")
     with turnspan.turn(agent="a", input="first") as turn:
         turn_id = turn.id
-    turnspan.flush()
+    turnspan.flush(60.0)
     turns_api.be("status", status=422, body="what is feedback?")
     turnspan.feedback(turn_id, rating="good", comment='so, "turn": {}')
-    report = turnspan.flush()
+    report = turnspan.flush(60.0)
     turns_api.be("ok")
     with turnspan.turn(agent="a", input="second"):
         pass

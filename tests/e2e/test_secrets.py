@@ -28,7 +28,9 @@ def planted(run, turns_api, otlp, tmp_path):
             if path.is_file() and path.name != "program.py"
         }
         places["terminal"] = f"{done.stdout}{done.stderr}".encode()
-        places["spans"] = places.pop("spans.json") + otlp.received.SerializeToString()
+        places["spans"] = places.pop("spans.json") + b"".join(
+            each.SerializeToString() for each in otlp.received.values()
+        )
         ids = re.findall(rb'"id":"(turn_[^"]+)"', places["turns.ndjson"])
         shown = [looked_at(tmp_path, "show", turn_id.decode()) for turn_id in ids]
         places["show"] = b"".join(shown)
@@ -44,7 +46,7 @@ def looked_at(tmp_path, *command: str) -> bytes:
     done = subprocess.run(
         [sys.executable, "-m", "turnspan", *command, "--dir", str(tmp_path / "journal")],
         capture_output=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode()

@@ -22,7 +22,7 @@ HANDLER = """
             with turnspan.session(event["session"]):
                 return answer(event["question"])
         finally:
-            turnspan.flush(timeout_s=5.0)
+            turnspan.flush(timeout_s=float(sys.argv[2]))
 
     for line in sys.stdin:
         print(handler(json.loads(line)), flush=True)
@@ -49,8 +49,8 @@ def invoke():
 def instance(start, tmp_path, turns_api):
     """Starts a process that waits for events on its standard input."""
 
-    def instance():
-        return start(HANDLER, turns_api.url, told=True, TMPDIR=str(tmp_path))
+    def instance(patience_s=30.0):
+        return start(HANDLER, turns_api.url, str(patience_s), told=True, TMPDIR=str(tmp_path))
 
     return instance
 
@@ -79,7 +79,7 @@ def test_a_frozen_process_may_be_killed(instance, invoke, turns_api):
     first = instance()
     invoke(first, 1)
     first.kill()
-    first.wait(10)
+    first.wait(60)
     second = instance()
     invoke(second, 2)
 
@@ -100,7 +100,7 @@ def test_a_connection_that_died_in_the_ice_costs_no_turn(instance, invoke, turns
 
 def test_what_a_flush_could_not_deliver_waits_for_the_next_call(instance, invoke, turns_api):
     """A destination that is down holds a handler up for its timeout only, and loses nothing."""
-    process = instance()
+    process = instance(patience_s=5.0)
     invoke(process, 1)
     turns_api.be("status", status=503)
     invoke(process, 2)

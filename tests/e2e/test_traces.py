@@ -104,7 +104,7 @@ def test_own_spans_reach_an_otlp_backend(concierge, otlp, conforms):
     turnspan.configure(exporters=[memory, otlp.url], directory="journal")
     with turnspan.session("trip-7", user_id="ada"):
         concierge("What should I wear in Oslo?")
-    report = turnspan.flush()
+    report = turnspan.flush(60.0)
     [turn] = memory.turns
     spans = [from_wire(span) for span in otlp.spans]
 
@@ -173,7 +173,7 @@ def test_an_error_is_the_tools_where_the_agent_handled_it(otlp):
     memory = MemoryExporter()
     turnspan.configure(exporters=[memory, otlp.url], directory="journal")
     answer = patient("well?")
-    turnspan.flush()
+    turnspan.flush(60.0)
     [turn] = memory.turns
     spans = {span["name"]: span for span in map(from_wire, otlp.spans)}
     tool = spans["execute_tool flaky"]
@@ -197,7 +197,7 @@ def test_what_others_put_on_our_span_comes_out_of_the_backend(otlp):
 
     turnspan.configure(exporters=[otlp.url], directory="journal")
     trace_id = annotated("well?")
-    turnspan.flush()
+    turnspan.flush(60.0)
     [span] = map(from_wire, otlp.spans)
 
     assert span["trace_id"] == trace_id

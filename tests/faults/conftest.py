@@ -17,7 +17,8 @@ import pytest
 
 HERE = Path(__file__).parent
 FOREIGN = ("TURNSPAN_", "OTEL_")
-LONGEST_S = 90
+LONGEST_S = 240  # for a program that hangs; a busy machine needs a tenth of it
+EXIT_S = "30"  # what an exit may take where the destination answers, late on a busy machine
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,12 @@ def both(turns_api) -> Iterator[Destinations]:
 
 @pytest.fixture
 def produce(tmp_path) -> Callable[..., Done]:
-    """Runs `producer.py`; ``to`` are the destinations, the rest its arguments."""
+    """Runs `producer.py`; ``to`` are the destinations, the rest its arguments.
 
-    def produce(to: list[str], *given: str, **options: Any) -> Done:
+    Its exit waits for a destination that answers late, unless it is ``hurried``.
+    """
+
+    def produce(to: list[str], *given: str, hurried: bool = False, **options: Any) -> Done:
         recorded = tmp_path / "recorded"
         recorded.unlink(missing_ok=True)
         command = [sys.executable, "-W", "error", str(HERE / "producer.py")]
@@ -88,7 +92,7 @@ def produce(tmp_path) -> Callable[..., Done]:
         done = subprocess.run(
             command,
             cwd=tmp_path,
-            env=kept | {"NO_PROXY": "*", "no_proxy": "*"},
+            env=kept | {"NO_PROXY": "*", "no_proxy": "*"} | patience(hurried),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -109,7 +113,7 @@ def start_again(produce) -> Callable[..., Done]:
     """The next start of the program: it has nothing to record, and flushes."""
 
     def start_again(to: list[str], **options: Any) -> Done:
-        done: Done = produce(to, turns=0, end="flush", patience=30, **options)
+        done: Done = produce(to, turns=0, end="flush", patience=60, **options)
         assert done.lines[-1]["flushed"], done
         return done
 
@@ -145,10 +149,13 @@ def doctor(tmp_path) -> Callable[..., dict[str, list[str]]]:
 
 @pytest.fixture
 def program(start) -> Callable[..., subprocess.Popen[str]]:
-    """Starts a program that may import from `producer`."""
+    """Starts a program that may import from `producer`; as to its exit, see `produce`."""
 
-    def program(text: str, *args: str, told: bool = False) -> subprocess.Popen[str]:
-        process: subprocess.Popen[str] = start(text, *args, told=told, PYTHONPATH=str(HERE))
+    def program(
+        text: str, *args: str, told: bool = False, hurried: bool = False
+    ) -> subprocess.Popen[str]:
+        env = {"PYTHONPATH": str(HERE)} | patience(hurried)
+        process: subprocess.Popen[str] = start(text, *args, told=told, **env)
         return process
 
     return program
@@ -158,8 +165,8 @@ def program(start) -> Callable[..., subprocess.Popen[str]]:
 def ended(program) -> Callable[..., tuple[int, str, str]]:
     """Runs such a program to its end: status, output, complaints."""
 
-    def ended(text: str, *args: str) -> tuple[int, str, str]:
-        process = program(text, *args)
+    def ended(text: str, *args: str, hurried: bool = False) -> tuple[int, str, str]:
+        process = program(text, *args, hurried=hurried)
         out, err = process.communicate(timeout=LONGEST_S)
         return process.returncode, out, err
 
@@ -171,6 +178,11 @@ def at_once() -> Iterator[Callable[..., list[Any]]]:
     """Calls a function for each of several values side by side: most of them only wait."""
     with ThreadPoolExecutor(4) as pool:
         yield lambda function, values: list(pool.map(function, values))
+
+
+def patience(hurried: bool) -> dict[str, str]:
+    """The environment of a program that may take its time to exit, or not."""
+    return {} if hurried else {"TURNSPAN_EXIT_S": EXIT_S}
 
 
 def turnspan_says(*command: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -88,6 +88,9 @@ class FaultServer:
 
     def __init__(self, port: int = 0) -> None:
         self.state = State()
+        self._changing = threading.RLock()  # a fault may end by itself meanwhile
+        self._timer: threading.Timer | None = None
+        self._kept: socket.socket | None = None
         self._http: _Http | None = _Http(("127.0.0.1", port), self.state)
         self.port: int = self._http.server_address[1]
         self._serve()
@@ -115,14 +118,19 @@ class FaultServer:
     def be(self, name: str, *, for_s: float | None = None, **options: Any) -> None:
         """Behave as ``name`` from the next request on, or until ``for_s`` seconds are over."""
         until_s = None if for_s is None else time.monotonic() + for_s
-        self.state.mode = Mode(name, until_s=until_s, **options)
-        if name == "down":
-            self._down()
-            if for_s is not None:
-                threading.Timer(for_s, self.be, ["ok"]).start()
-        elif self._http is None:
-            self._http = _Http(("127.0.0.1", self.port), self.state)
-            self._serve()
+        with self._changing:
+            self._forget_timer()
+            self.state.mode = Mode(name, until_s=until_s, **options)
+            if name == "down":
+                self._down()
+                self._keep_port()
+                if for_s is not None:
+                    self._timer = threading.Timer(for_s, self._be_ok_again)
+                    self._timer.start()
+            elif self._http is None:
+                self._free_port()
+                self._http = _Http(("127.0.0.1", self.port), self.state)
+                self._serve()
 
     def reset(self) -> None:
         """Forget what arrived."""
@@ -132,7 +140,10 @@ class FaultServer:
         self.state.duplicates = 0
 
     def close(self) -> None:
-        self._down()
+        with self._changing:
+            self._forget_timer()
+            self._down()
+            self._free_port()
 
     def __enter__(self) -> Self:
         return self
@@ -150,6 +161,28 @@ class FaultServer:
             self._http.shutdown()
             self._http.hang_up()
             self._http = None
+
+    def _be_ok_again(self) -> None:
+        with self._changing:
+            if self._timer is threading.current_thread():
+                self.be("ok")
+
+    def _forget_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _keep_port(self) -> None:
+        """Nobody listens there, and no other process is given it meanwhile."""
+        if self._kept is None:
+            self._kept = socket.socket()
+            self._kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._kept.bind(("127.0.0.1", self.port))
+
+    def _free_port(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
 
 class _Http(ThreadingHTTPServer):

@@ -31,7 +31,7 @@ def test_no_trouble_of_the_destination_costs_a_turn(both, produce, trouble):
     """Each for a while, with either exporter: all arrive, none of them twice."""
     mode, options = TROUBLES[trouble]
     both.be(mode, **options)
-    done = produce(both.to, turns=60, end="flush", patience=30, settings=BRISK)
+    done = produce(both.to, turns=60, end="flush", patience=60, settings=BRISK)
 
     assert (done.status, done.lines[-1]["flushed"]) == (0, True)
     assert both.whole == [list(range(60))] * 2

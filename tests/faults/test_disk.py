@@ -29,7 +29,7 @@ CROWDED = """
         ask(question(number))
     health = turnspan.health()
     say(recorded=health.recorded, dropped=dict(health.dropped), journalled=health.journalled)
-    report = turnspan.flush(30)
+    report = turnspan.flush(60)
     say(flushed=bool(report), unsent=report.unsent, problems=turnspan.health().dropped)
 """
 
@@ -94,7 +94,7 @@ def test_a_disk_that_has_room_again_takes_what_memory_held(program, both, small_
         str(place / "turns"),
         *both.to,
     )
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=240)
     both.be("ok")
     start_again(both.to, dir=place / "turns")
 
@@ -139,14 +139,14 @@ def test_a_directory_deleted_under_way_costs_nothing(program, both, tmp_path):
             ask(question(number))
         say(recorded=True)
         sys.stdin.readline()
-        say(flushed=bool(turnspan.flush(30)))
+        say(flushed=bool(turnspan.flush(60)))
         """,
         *both.to,
         told=True,
     )
     process.stdout.readline()
     both.be("ok")
-    out, _ = process.communicate("go\n", timeout=60)
+    out, _ = process.communicate("go\n", timeout=240)
 
     assert said(out) == [{"flushed": True}]
     assert both.whole == [list(range(90))] * 2
@@ -314,7 +314,7 @@ def test_a_living_program_keeps_its_turns(program, both, produce):
             ask(question(number))
         print("recorded", flush=True)
         sys.stdin.readline()
-        turnspan.flush(30)
+        turnspan.flush(60)
         """,
         *both.to,
         told=True,
@@ -325,7 +325,7 @@ def test_a_living_program_keeps_its_turns(program, both, produce):
     produce(both.to, first=1000, turns=5, end="flush")
     between = both.whole
     process.send_signal(signal.SIGCONT)
-    process.communicate("go\n", timeout=60)
+    process.communicate("go\n", timeout=240)
 
     assert between == [list(range(1000, 1005))] * 2
     assert both.whole == [[*range(30), *range(1000, 1005)]] * 2
@@ -370,7 +370,7 @@ def test_two_hundred_dead_programs_cost_no_more_descriptors_than_sixteen(ended, 
     process = program(heir, *both.to, told=True)
     waits = process.stdout.readline()
     both.be("ok")
-    out, _ = process.communicate("go\n", timeout=90)
+    out, _ = process.communicate("go\n", timeout=240)
     wanted = [program * 10 + number for program in range(200) for number in range(3)]
 
     assert process.returncode == 0
@@ -397,7 +397,7 @@ def test_a_disk_full_of_delivered_turns_is_made_room_on(program, both, small_dis
             ask(question(number))
         say(parked=turnspan.health().parked is not None)
         sys.stdin.readline()
-        turnspan.flush(30)
+        turnspan.flush(60)
         while turnspan.health().parked:
             turnspan.flush(1)
         """,

@@ -27,7 +27,7 @@ def server(turns_api):
 def test_a_destination_in_trouble_holds_back_no_other(turns_api, server, ended, drain, mode):
     """The good one has everything before the program ends; the other gets it later."""
     troubled = server()
-    troubled.be(mode, **({"delay_s": 2.0} if mode == "slow" else {}))
+    troubled.be(mode, **({"delay_s": 60.0} if mode == "slow" else {}))
     program = """
         import sys, time
         from producer import ask, question, say
@@ -40,13 +40,13 @@ def test_a_destination_in_trouble_holds_back_no_other(turns_api, server, ended, 
         def delivered():
             return turnspan.health().exporters[sys.argv[1]].delivered
 
-        until_s = time.monotonic() + 20
+        until_s = time.monotonic() + 30
         while delivered() < 300 and time.monotonic() < until_s:
             time.sleep(0.02)
         health = turnspan.health().exporters
         say(good=health[sys.argv[1]].delivered, other=health[f"otlp+{sys.argv[2][5:]}"].delivered)
         """
-    status, out, _ = ended(program, turns_api.url, f"otlp+{troubled.url}")
+    status, out, _ = ended(program, turns_api.url, f"otlp+{troubled.url}", hurried=True)
     troubled.be("ok")
     drain([f"otlp+{troubled.url}"])
 
@@ -99,7 +99,7 @@ def test_an_event_loop_is_never_held_up(both, ended, drain):
 
         asyncio.run(main())
         """
-    status, out, _ = ended(program, *both.to)
+    status, out, _ = ended(program, *both.to, hurried=True)
     [told] = said(out)
 
     assert (status, told["ticks"], told["unsent"]) == (0, True, 600)

@@ -39,7 +39,7 @@ REENTRY = """
     gc.set_threshold(700)
     gc.collect()
     ended = next(numbers, 10_400) - 10_000
-    flushed = bool(turnspan.flush(30))
+    flushed = bool(turnspan.flush(60))
     say(ended=ended, flushed=flushed, dropped=dict(turnspan.health().dropped))
 """
 
@@ -70,7 +70,7 @@ IN_AN_APPEND = """
     waiting[0] = 50
     for number in range(100):
         ask(question(number))
-    say(flushed=bool(turnspan.flush(30)), dropped=dict(turnspan.health().dropped))
+    say(flushed=bool(turnspan.flush(60)), dropped=dict(turnspan.health().dropped))
 """
 
 CLOCK = """
@@ -104,7 +104,7 @@ CLOCK = """
     health = turnspan.health()
     say(recorded=health.recorded, dropped=dict(health.dropped))
     if sys.argv[1] == "flush":
-        say(flushed=bool(turnspan.flush(30)), age=turnspan.health().oldest_unsent_age_s)
+        say(flushed=bool(turnspan.flush(60)), age=turnspan.health().oldest_unsent_age_s)
     else:
         import os
         os.kill(os.getpid(), 9)

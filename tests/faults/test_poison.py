@@ -59,7 +59,7 @@ def test_a_turn_that_is_answered_500_time_and_again_is_put_aside(
         """,
         *both.to,
     )
-    process.communicate(timeout=90)
+    process.communicate(timeout=240)
 
     assert process.returncode == 0
     assert both.whole == [[*(number for number in range(40) if number != 17), 1000]] * 2

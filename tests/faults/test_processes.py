@@ -1,8 +1,11 @@
 """Processes that fork, spawn, detach and come back: each records, nothing comes twice."""
 
+import fcntl
 import json
 
 import pytest
+
+LONGEST_S = 240
 
 FORK = """
     import os, sys, warnings
@@ -96,7 +99,7 @@ PREFORK = """
 """
 
 DAEMON = """
-    import os, sys, time, warnings
+    import fcntl, os, sys, time, warnings
     from producer import ask, question
     import turnspan
 
@@ -122,14 +125,16 @@ DAEMON = """
         detach()
     if sys.argv[1] == "closes":
         os.closerange(3, 65536)
+    alive = os.open(f"{here}/alive", os.O_CREAT | os.O_RDWR)
+    fcntl.flock(alive, fcntl.LOCK_EX)
     others = [open(f"{here}/other{number}", "w") for number in range(20)]
     for number in range(1, 50):
         ask(question(number))
-    turnspan.flush(20)
+    turnspan.flush(60)
     for number in range(50, 60):
         ask(question(number))
     [other.close() for other in others]
-    open(f"{here}/over", "w").close()
+    os.mkdir(f"{here}/over")
     os.kill(os.getpid(), 9) if sys.argv[1] != "closes" else None
 """
 
@@ -146,7 +151,7 @@ STORM = """
         pid = os.fork()
         if not pid:
             ask(question(1000 + number))
-            os._exit(0 if turnspan.flush(20) else 1)
+            os._exit(0 if turnspan.flush(60) else 1)
         ask(question(2000 + number))
         assert os.waitpid(pid, 0)[1] == 0, number
         time.sleep(0.003 * (number % 5))
@@ -214,8 +219,10 @@ def test_a_program_that_closes_every_descriptor(
 ):
     """A daemoniser before and after the first turn, and a program that tidies up."""
     process = program(DAEMON, when, *both.to)
-    process.communicate(timeout=60)
+    process.communicate(timeout=LONGEST_S)
     wait_for((tmp_path / "over").exists)
+    with open(tmp_path / "alive", "rb") as alive:
+        fcntl.flock(alive, fcntl.LOCK_EX)  # had when the daemon is gone
     start_again(both.to)
 
     assert both.whole == [list(range(60))] * 2

@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 
+import turnspan
 from turnspan.exporters.memory import MemoryExporter
 from turnspan.integrations import Runs
 from turnspan.runtime import Runtime
@@ -68,3 +69,11 @@ def idle():
 @pytest.fixture
 def runs(runtime, idle):
     return Runs(recorder=runtime.recorder, max_roots=3, max_idle_s=60.0, monotonic_s=idle)
+
+
+@pytest.fixture
+def recorded(unconfigured):
+    """Turns of this process, recorded by the front door."""
+    recorded = MemoryExporter()
+    turnspan.configure(exporters=[recorded], directory=None)
+    return recorded

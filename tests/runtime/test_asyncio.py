@@ -9,7 +9,7 @@ import turnspan
 from turnspan.journal import Directory
 from turnspan.journal.recovery import recover
 
-LAG_S = 0.25  # far above what a busy machine needs, far below what is waited for
+LAG_S = 1.0  # far above what a busy machine needs, far below what is waited for
 
 
 async def longest_lag_s(until):
@@ -29,7 +29,7 @@ def test_the_loop_runs_on_while_a_flush_waits(ask, turns_api):
 
     async def main():
         ask("why?")
-        flush = asyncio.ensure_future(turnspan.aflush(timeout_s=1.0))
+        flush = asyncio.ensure_future(turnspan.aflush(timeout_s=3.0))
         lag_s = await longest_lag_s(flush)
         return lag_s, await flush
 
@@ -38,7 +38,7 @@ def test_the_loop_runs_on_while_a_flush_waits(ask, turns_api):
 
     assert lag_s < LAG_S
     assert (report.unsent, report.timed_out) == (1, True)
-    assert 1.0 <= time.monotonic() - began_s < 3.0
+    assert 3.0 <= time.monotonic() - began_s < 9.0
 
 
 def test_a_flush_needs_no_thread_of_the_loops_executor(ask, turns_api):
@@ -49,8 +49,8 @@ def test_a_flush_needs_no_thread_of_the_loops_executor(ask, turns_api):
     async def main():
         ask("why?")
         loop = asyncio.get_running_loop()
-        blocked = [loop.run_in_executor(None, over.wait, 20) for _ in range(64)]
-        report = await turnspan.aflush()
+        blocked = [loop.run_in_executor(None, over.wait, 60) for _ in range(64)]
+        report = await turnspan.aflush(30.0)
         over.set()
         await asyncio.gather(*blocked)
         return report
@@ -67,7 +67,7 @@ def test_a_flush_that_is_cancelled_holds_nobody(ask, turns_api):
     async def main():
         ask("why?")
         try:
-            await asyncio.wait_for(turnspan.aflush(timeout_s=20.0), 0.2)
+            await asyncio.wait_for(turnspan.aflush(timeout_s=60.0), 0.2)
         except TimeoutError:
             return "timed out"
 
@@ -75,7 +75,7 @@ def test_a_flush_that_is_cancelled_holds_nobody(ask, turns_api):
     said = asyncio.run(main())
 
     assert said == "timed out"
-    assert time.monotonic() - began_s < 5.0
+    assert time.monotonic() - began_s < 20.0
 
 
 LEFT_BEHIND = """
@@ -89,7 +89,7 @@ LEFT_BEHIND = """
 
 def test_configuring_does_not_wait_for_what_is_adopted(start, turns_api):
     """However long a journal is completed that a dead process left; a flush counts it."""
-    start(LEFT_BEHIND, turns_api.url, "3").wait(30)
+    start(LEFT_BEHIND, turns_api.url, "3").wait(240)
     [(_, [segment])] = Directory("journal").owners().items()
     with Path("journal", "journal", segment).open("ab") as file:
         file.write(b'{"record":"step","turn_id":"turn_unknown0000"}\n' * 300_000)
@@ -101,7 +101,7 @@ def test_configuring_does_not_wait_for_what_is_adopted(start, turns_api):
         began_s = time.monotonic()
         turnspan.configure(exporters=[turns_api.url], directory="journal")
         configuring_s = time.monotonic() - began_s
-        return configuring_s, await turnspan.aflush(timeout_s=20.0)
+        return configuring_s, await turnspan.aflush(timeout_s=120.0)
 
     configuring_s, report = asyncio.run(main())
 
@@ -112,7 +112,7 @@ def test_configuring_does_not_wait_for_what_is_adopted(start, turns_api):
 
 def test_an_exit_waits_for_adoption_too(start, run, turns_api):
     """A process that is over at once still delivers what the one before it left."""
-    start(LEFT_BEHIND, turns_api.url, "3").wait(30)
-    run(LEFT_BEHIND.replace("os._exit(0)", ""), turns_api.url, "0")
+    start(LEFT_BEHIND, turns_api.url, "3").wait(240)
+    run(LEFT_BEHIND.replace("os._exit(0)", ""), turns_api.url, "0", TURNSPAN_EXIT_S="60")
 
     assert len(turns_api.ids) == 3

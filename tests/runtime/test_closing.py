@@ -12,9 +12,9 @@ from turnspan.exporters.memory import MemoryExporter
 from turnspan.journal import Directory, History
 from turnspan.ports import Outcome
 
-TIMEOUT_S = 5.0
+TIMEOUT_S = 30.0
 SHORT_S = 0.3
-GRACE_S = 0.7  # a busy machine is no broken promise
+GRACE_S = 5.0  # a busy machine is no broken promise; a request alone may take 10
 
 
 def test_flush_delivers_what_was_recorded_by_now(ask, turns_api):
@@ -50,7 +50,7 @@ def test_flush_keeps_its_timeout_with_a_silent_destination(ask, turns_api):
 
 def test_aflush_leaves_the_event_loop_free(ask, turns_api):
     """Other tasks go on while it waits."""
-    turns_api.be("slow", delay_s=SHORT_S)
+    turns_api.be("slow", delay_s=1.0)
     turnspan.configure(exporters=[turns_api.url], directory="journal")
 
     async def main():
@@ -269,13 +269,13 @@ def test_a_turn_open_while_another_runtime_is_configured_is_journalled_whole(tmp
     @turnspan.agent
     def slow(question):
         began.set()
-        may_end.wait(5)
+        may_end.wait(TIMEOUT_S)
         return "answer"
 
     turnspan.configure(directory=tmp_path / "first")
     thread = threading.Thread(target=slow, args=("q",))
     thread.start()
-    began.wait(5)
+    began.wait(TIMEOUT_S)
     turnspan.configure(directory=tmp_path / "second")
     may_end.set()
     thread.join()

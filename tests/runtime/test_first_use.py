@@ -18,7 +18,8 @@ AGENT = """
 
 def test_the_first_call_configures_from_the_environment(run, tmp_path):
     """Exporters and directory are those of the variables, and nothing is said."""
-    done = run(AGENT, TURNSPAN_EXPORTERS="file:turns.jsonl", TURNSPAN_DIR="here")
+    env = {"TURNSPAN_EXPORTERS": "file:turns.jsonl", "TURNSPAN_EXIT_S": "60"}
+    done = run(AGENT, TURNSPAN_DIR="here", **env)
     turns = [json.loads(line) for line in (tmp_path / "turns.jsonl").read_text().splitlines()]
 
     assert (done.stdout, done.stderr) == ("ONE TWO\n", "")
@@ -108,7 +109,7 @@ def test_an_argument_switches_on_what_the_variable_switched_off(run, tmp_path):
     with turnspan.turn(agent="a", input="hello"):
         pass
     """
-    run(program, TURNSPAN_DISABLED="true")
+    run(program, TURNSPAN_DISABLED="true", TURNSPAN_EXIT_S="60")
 
     assert (tmp_path / "turns.jsonl").read_text().count("\n") == 1
 

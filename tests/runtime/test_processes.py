@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+PATIENT = {"TURNSPAN_EXIT_S": "60"}  # for exits that only a busy machine makes long
+
 FORK = """
     import os, sys, warnings
     import turnspan
@@ -20,7 +22,7 @@ FORK = """
         if pid == 0:
             found = turnspan.current_turn().id
             ask(f"child, in {found or 'no turn'}")
-            os._exit(0 if turnspan.flush(5.0) else 1)
+            os._exit(0 if turnspan.flush(60.0) else 1)
         assert os.waitpid(pid, 0)[1] == 0
         return question
 
@@ -68,7 +70,7 @@ def stored(server):
 
 def test_a_forked_child_records_beside_its_parent(run, turns_api):
     """Both deliver; the open turn stays the parent's, and the child's hangs on its span."""
-    done = run(FORK, turns_api.url)
+    done = run(FORK, turns_api.url, **PATIENT)
     turns = stored(turns_api)
     parent, child = turns["parent"], turns["child, in no turn"]
 
@@ -91,13 +93,13 @@ def test_children_of_one_parent_draw_different_ids(run, tmp_path):
     turnspan.configure(exporters=["file:turns.jsonl"])
     with turnspan.turn(agent="parent"):
         pass
-    turnspan.flush()
+    turnspan.flush(60.0)
     for _ in range(4):
         if (pid := os.fork()) == 0:
             for _ in range(5):
                 with turnspan.turn(agent="child"):
                     pass
-            os._exit(0 if turnspan.flush() else 1)
+            os._exit(0 if turnspan.flush(60.0) else 1)
         assert os.waitpid(pid, 0)[1] == 0
     """
     run(program)
@@ -111,7 +113,10 @@ def test_children_of_one_parent_draw_different_ids(run, tmp_path):
 @pytest.mark.parametrize("method", ["spawn", "fork"])
 def test_each_worker_of_a_pool_records(run, tmp_path, method):
     """Workers configure themselves from the environment; what they leave is adopted."""
-    env = {"TURNSPAN_EXPORTERS": "file:turns.jsonl", "TURNSPAN_DIR": str(tmp_path / "journal")}
+    env = PATIENT | {
+        "TURNSPAN_EXPORTERS": "file:turns.jsonl",
+        "TURNSPAN_DIR": str(tmp_path / "journal"),
+    }
     done = run(POOL, method, **env)
     turns = [json.loads(line) for line in (tmp_path / "turns.jsonl").read_text().splitlines()]
 
@@ -121,8 +126,8 @@ def test_each_worker_of_a_pool_records(run, tmp_path, method):
 
 def test_two_processes_share_a_directory(start, turns_api):
     """Neither delivers the other's turns while it lives, and none is lost or doubled."""
-    processes = [start(NEIGHBOUR, turns_api.url, name) for name in ("left", "right")]
-    ends = [process.communicate(timeout=30)[1] for process in processes]
+    processes = [start(NEIGHBOUR, turns_api.url, name, **PATIENT) for name in ("left", "right")]
+    ends = [process.communicate(timeout=240)[1] for process in processes]
 
     assert ends == ["", ""]
     assert stored(turns_api).keys() == {
@@ -148,22 +153,22 @@ def test_a_child_forked_without_a_directory_records_while_its_parent_goes_on(run
 
     with turnspan.session("s"), turnspan.turn(agent="parent"):
         pass
-    turnspan.flush()
+    turnspan.flush(60.0)
     for _ in range(10):
         over.clear()
         thread = threading.Thread(target=record)
         thread.start()
         if (pid := os.fork()) == 0:
-            signal.alarm(20)
+            signal.alarm(120)
             for _ in range(50):
                 with turnspan.session(str(os.getpid())), turnspan.turn(agent="child"):
                     pass
-                turnspan.flush()
+                turnspan.flush(60.0)
             os._exit(len(turnspan.health().dropped))
         over.set()
         thread.join()
         assert os.waitpid(pid, 0)[1] == 0
-        turnspan.flush()
+        turnspan.flush(60.0)
     """
     run(program, turns_api.url)
     agents = [json.loads(line)["agent"]["name"] for line in turns_api.state.stored.values()]
@@ -189,17 +194,17 @@ def test_a_forked_child_adopts_for_itself(run, turns_api):
         os._exit(0)
     subprocess.run([sys.executable, __file__, sys.argv[1], "die"], check=True)
     turnspan.configure(exporters=[sys.argv[1]], directory="journal", batch_delay_s=60.0)
-    turnspan.flush()
+    turnspan.flush(60.0)
     pid = os.fork()
     if pid == 0:
         subprocess.run([sys.executable, __file__, sys.argv[1], "die"], check=True)
         for number in range(200):
             ask(f"child {number}")
         time.sleep(0.5)
-        os._exit(0 if turnspan.flush(5.0) else 1)
+        os._exit(0 if turnspan.flush(60.0) else 1)
     assert os.waitpid(pid, 0)[1] == 0
     """
-    done = run(program, turns_api.url)
+    done = run(program, turns_api.url, **PATIENT)
     inputs = [turn["input"]["content"] for turn in map(json.loads, turns_api.state.stored.values())]
 
     assert done.stderr == ""

@@ -9,7 +9,7 @@ from contextvars import copy_context
 
 import turnspan
 
-TIMEOUT_S = 5.0
+TIMEOUT_S = 30.0
 SHORT_S = 0.3
 
 

@@ -32,22 +32,26 @@ WAIT = """
     while True:
         time.sleep(0.05)  # a signal that comes just before a long sleep is seen after it
 """
+PATIENT = {"TURNSPAN_EXIT_S": "60"}  # where the destination answers, late on a busy machine
+GRACE_S = 10.0  # for what has a time of its own, on such a machine
 
 
-def ended(process, *, signals=1, pause_s=0.0):
-    """The exit status and what was said, after so many SIGTERMs, and how long it took."""
+def ended(process, *, again_when=None):
+    """The exit status and what was said, after a SIGTERM or a second one, and how long it took."""
     assert process.stdout.readline() == "ready\n"
     began_s = time.monotonic()
-    for _ in range(signals):
+    process.send_signal(signal.SIGTERM)
+    if again_when is not None:
+        while not again_when():
+            time.sleep(0.01)
         process.send_signal(signal.SIGTERM)
-        time.sleep(pause_s)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=240)
     return process.returncode, out, err, time.monotonic() - began_s
 
 
 def test_sigterm_delivers_and_then_ends_the_process(start, turns_api):
     """Whoever sent the signal sees that it killed, and every turn has arrived."""
-    status, _, err, _ = ended(start(PROGRAM + WAIT, turns_api.url))
+    status, _, err, _ = ended(start(PROGRAM + WAIT, turns_api.url, **PATIENT))
 
     assert (status, err) == (-signal.SIGTERM, "")
     assert len(turns_api.ids) == 50
@@ -65,7 +69,7 @@ def test_by_default_sigterm_is_left_alone(start, turns_api):
 def test_the_environment_can_ask_for_it(start, turns_api):
     """A deployment may set it without a change of the program."""
     waiting = WAIT.replace("on_sigterm=True", "")
-    process = start(PROGRAM + waiting, turns_api.url, TURNSPAN_ON_SIGTERM="true")
+    process = start(PROGRAM + waiting, turns_api.url, TURNSPAN_ON_SIGTERM="true", **PATIENT)
 
     assert ended(process)[0] == -signal.SIGTERM
     assert len(turns_api.ids) == 50
@@ -74,21 +78,22 @@ def test_the_environment_can_ask_for_it(start, turns_api):
 def test_a_silent_destination_holds_the_end_back_for_exit_s_only(start, turns_api):
     """Then the process ends; what was not acknowledged is in the journal."""
     turns_api.be("silent")
-    waiting = WAIT.replace("on_sigterm=True", "on_sigterm=True, exit_s=0.5")
+    waiting = WAIT.replace("on_sigterm=True", "on_sigterm=True, exit_s=3.0, timeout_s=60.0")
     status, _, _, took_s = ended(start(PROGRAM + waiting, turns_api.url))
 
     assert status == -signal.SIGTERM
-    assert 0.5 <= took_s < 1.5
+    assert 3.0 <= took_s < 3.0 + GRACE_S
 
 
 def test_a_second_sigterm_ends_at_once(start, turns_api):
     """Somebody is in a hurry: the turns are in the journal anyway."""
     turns_api.be("silent")
-    waiting = WAIT.replace("on_sigterm=True", "on_sigterm=True, exit_s=20.0")
-    status, _, _, took_s = ended(start(PROGRAM + waiting, turns_api.url), signals=2, pause_s=0.3)
+    waiting = WAIT.replace("on_sigterm=True", "on_sigterm=True, exit_s=60.0, timeout_s=60.0")
+    process = start(PROGRAM + waiting, turns_api.url)
+    status, _, _, took_s = ended(process, again_when=lambda: turns_api.state.requests)
 
     assert status == -signal.SIGTERM
-    assert took_s < 5.0
+    assert took_s < 2 * GRACE_S
 
 
 def test_the_handler_that_was_there_runs_afterwards(start, turns_api):
@@ -100,7 +105,7 @@ def test_the_handler_that_was_there_runs_afterwards(start, turns_api):
 
     signal.signal(signal.SIGTERM, bye)
     """
-    status, out, _, _ = ended(start(PROGRAM + program + WAIT, turns_api.url))
+    status, out, _, _ = ended(start(PROGRAM + program + WAIT, turns_api.url, **PATIENT))
 
     assert (status, out) == (7, "SIGTERM 50\n")
 
@@ -118,7 +123,7 @@ def test_a_loop_whose_handler_was_there_is_told_too(start, turns_api):
 
     asyncio.run(main())
     """
-    status, out, err, _ = ended(start(PROGRAM + program, turns_api.url))
+    status, out, err, _ = ended(start(PROGRAM + program, turns_api.url, **PATIENT))
 
     assert (status, out, err) == (0, "50\n", "")
 
@@ -136,7 +141,7 @@ def test_a_signal_in_the_middle_of_a_flush_ends_in_time(start, turns_api):
     status, _, _, took_s = ended(start(PROGRAM + program, turns_api.url))
 
     assert status == -signal.SIGTERM
-    assert took_s < 3.0
+    assert took_s < GRACE_S
 
 
 def test_a_forked_child_delivers_its_own(start, turns_api):
@@ -157,13 +162,13 @@ def test_a_forked_child_delivers_its_own(start, turns_api):
     ready = context.Event()
     child = context.Process(target=work, args=(ready,))
     child.start()
-    ready.wait(30)
+    ready.wait(120)
     child.terminate()
-    child.join(30)
+    child.join(120)
     print(child.exitcode)
     """
-    process = start(PROGRAM + program, turns_api.url)
-    out, err = process.communicate(timeout=60)
+    process = start(PROGRAM + program, turns_api.url, **PATIENT)
+    out, err = process.communicate(timeout=240)
     [line] = turns_api.state.stored.values()
 
     assert (out, err) == (f"{-signal.SIGTERM}\n", "")

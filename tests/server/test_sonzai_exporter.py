@@ -254,6 +254,7 @@ class Service:
 
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
+        self.http.handle_error = lambda *_: None  # a client hung up
         threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
         return self
 

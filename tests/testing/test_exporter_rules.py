@@ -1,6 +1,7 @@
 """Each rule catches the exporter it was written for, and says what it saw."""
 
 import time
+from threading import Event
 
 import pytest
 
@@ -212,13 +213,13 @@ class IsBoundToItsThread(Good):
 
 class ExportsLate(Good):
     def export(self, batch, *, timeout_s):
-        time.sleep(timeout_s + 0.1 if timeout_s < 1 else 0)
+        time.sleep(timeout_s + 0.8 if timeout_s < 1 else 0)
         return super().export(batch, timeout_s=timeout_s)
 
 
 class ClosesLate(Good):
     def close(self, *, timeout_s):
-        time.sleep(timeout_s + 0.1 if timeout_s < 1 else 0)
+        time.sleep(timeout_s + 0.8 if timeout_s < 1 else 0)
 
 
 class SendsAfterClose(Good):
@@ -285,7 +286,7 @@ def maker(kind, destination):
 @pytest.fixture
 def little_grace(monkeypatch):
     """The fault is shown in less than the second that a busy machine is granted."""
-    monkeypatch.setattr(module, "_GRACE_S", 0.05)
+    monkeypatch.setattr(module, "_GRACE_S", 0.5)
 
 
 @pytest.mark.parametrize("rule", exporter_rules(), ids=lambda rule: rule.__name__)
@@ -326,15 +327,18 @@ def test_an_exporter_that_never_comes_back_is_caught(monkeypatch):
     monkeypatch.setattr(module, "_TIMEOUT_S", 0.05)
     monkeypatch.setattr(module, "_GRACE_S", 0.05)
 
+    let_go = Event()
+
     class Hangs(Good):
         def export(self, batch, *, timeout_s):
-            time.sleep(1.0)
+            let_go.wait(60)
             return Outcome()
 
     rule = next(r for r in exporter_rules() if r.__name__ == "exports_from_another_thread")
 
     with pytest.raises(AssertionError, match="did not come back"):
         rule(maker(Hangs, Destination()))
+    let_go.set()
 
 
 def test_every_rule_has_a_broken_exporter():

@@ -341,6 +341,7 @@ class Recorder:
         self._append = self._log.append
         if self._on_first is not None:
             self._on_first()
+            self._append = self._log.append  # which may be another one now
         self._append(line)
 
     def _join(self, turn: TurnDraft, session: Session) -> None:

@@ -234,14 +234,17 @@ class Worker:
             self._settled.notify_all()
 
     def _is_over(self) -> bool:
-        close_at_s = self._close_at_s
-        if close_at_s is None:
+        if self._close_at_s is None:
             return False
-        if time.monotonic() >= close_at_s:
+        if self._is_out_of_time():
             return True
         if self._reads <= self._close_reads:
             return False  # one last look is owed
         return self._empty_read == self._reads or (self._durable and self._tally.failing)
+
+    def _is_out_of_time(self) -> bool:
+        close_at_s = self._close_at_s
+        return close_at_s is not None and time.monotonic() >= close_at_s
 
     def _round(self) -> None:
         """Read a batch, offer it once, settle it, and rest if there is reason to."""
@@ -302,6 +305,8 @@ class Worker:
     def _fail(self, outcome: Outcome, error: Exception | None = None) -> None:
         cause = outcome.cause[:CAUSE_CHARS] or "it took only a part, and did not say why"
         self._tally.failed(cause, self._clock.now_ns())
+        if self._is_out_of_time():
+            return  # `close` has said what is left, and closed what we were sending over
         say(
             f"unsent {self.name}",
             "turns wait for %s: %s (they are kept, and sent when it takes them)",

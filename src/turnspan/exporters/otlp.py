@@ -1,6 +1,7 @@
 """Any OTLP backend: `otlp+https://host/base` posts turns as spans to `/v1/traces`.
 
-Feedback goes to `/v1/logs` of the same base, as `gen_ai.evaluation.result` events.
+Feedback goes to `/v1/logs` of the same base, as `gen_ai.evaluation.result` events, and what
+turns measure to `/v1/metrics`, where the application has no meter provider.
 
 Source: https://opentelemetry.io/docs/specs/otlp/ v1.9.0 (OTLP/HTTP), and
 https://opentelemetry.io/docs/specs/otel/protocol/exporter/ v1.48 (variables).
@@ -12,12 +13,14 @@ import os
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from turnspan.exporters._address import Address
 from turnspan.exporters._answer import Answer
+from turnspan.exporters._otlp_metrics import OtlpMetrics
 from turnspan.exporters._otlp_signal import Signal, endpoint_of, headers_of
 from turnspan.ports import Journalled, JournalledFeedback, Outcome
 from turnspan.telemetry.evaluation import JudgedTurn, RecentTurns
@@ -34,6 +37,7 @@ __all__ = ["OtlpExporter", "from_url"]
 
 TRACES_PATH: Final = "/v1/traces"
 LOGS_PATH: Final = "/v1/logs"
+METRICS_PATH: Final = "/v1/metrics"
 _NO_RECORD = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 _COMES_AGAIN: Final = frozenset({408, 425, 429})  # of 4xx, those that pass
 
@@ -56,8 +60,8 @@ class OtlpExporter:
 
     A feedback's event stands on the span of its turn where that is among the last 4096 turns
     this exporter sent. Where the backend takes spans and no logs, feedback is refused: it
-    never holds up a turn. ``logs_endpoint`` and ``logs_headers`` are for backends that have
-    them apart.
+    never holds up a turn. ``logs_endpoint``, ``logs_headers`` and their kin of metrics are for
+    backends that have them apart.
 
     Raises:
         ExporterError: a URL is malformed, or its key cannot stand in a header.
@@ -76,18 +80,23 @@ class OtlpExporter:
         profiles: Sequence[str] = (),
         logs_endpoint: str | None = None,
         logs_headers: Mapping[str, str] | None = None,
+        metrics_endpoint: str | None = None,
+        metrics_headers: Mapping[str, str] | None = None,
     ) -> None:
         address = Address.parse(url, path=TRACES_PATH, dialect="otlp")
-        key, headers = address.key, headers or {}
-        logs = Address.parse(logs_endpoint or address.base, path=LOGS_PATH)
+        headers = headers or {}
+
+        def signal(url: str, path: str, given: Mapping[str, str] | None) -> Signal:
+            at = Address.parse(url, path=path)
+            known = headers if given is None else given
+            return Signal(address.name, at.endpoint, key=at.key or address.key, headers=known)
+
         self._address = address
-        self._traces = Signal(address.name, address.endpoint, key=key, headers=headers)
-        self._logs = Signal(
-            address.name,
-            logs.endpoint,
-            key=logs.key or key,
-            headers=headers if logs_headers is None else logs_headers,
-        )
+        self._traces = signal(address.endpoint, TRACES_PATH, headers)
+        self._logs = signal(logs_endpoint or address.base, LOGS_PATH, logs_headers)
+        at = metrics_endpoint or address.base
+        self._metrics = partial(signal, at, METRICS_PATH, metrics_headers)
+        self._metrics()  # a malformed URL is said here
         self._content = content
         self._writer = RequestWriter(
             content=content, limits=limits or SpanLimits(), profiles=profiles_named(profiles)
@@ -116,6 +125,10 @@ class OtlpExporter:
                 return outcome
             found.refused = dict(outcome.refused)
         return self._send_feedback(found, until_s) if found.feedback else Outcome(found.refused)
+
+    def metric_sink(self, resource: Mapping[str, Any]) -> OtlpMetrics:
+        """Where what turns of the process ``resource`` measure goes; its thread posts it."""
+        return OtlpMetrics(self._metrics(), self.name, resource, os.environ)
 
     def close(self, *, timeout_s: float) -> None:  # closing a socket waits for nobody
         """Close the connections."""
@@ -192,6 +205,8 @@ def from_url(url: str, *, settings: Settings) -> OtlpExporter:
         profiles=settings.profiles,
         logs_endpoint=endpoint_of("LOGS", environ) if is_bare else None,
         logs_headers=headers_of("LOGS", environ),
+        metrics_endpoint=endpoint_of("METRICS", environ) if is_bare else None,
+        metrics_headers=headers_of("METRICS", environ),
     )
 
 

@@ -2,7 +2,8 @@
 
 A plugin needs these names from here: `Runs`, which records by run id, `Opening`, which says
 what a turn is, `contained`, which keeps a plugin's own failures from its framework, and
-`Patches`, for frameworks that offer no callback.
+`Patches`, for frameworks that offer no callback. Traces across processes are the matter of
+`propagation`, `httpx`, `asgi` and `mcp` here.
 """
 
 from collections.abc import Callable

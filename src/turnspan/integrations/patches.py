@@ -5,14 +5,38 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from turnspan.errors import IntegrationError
 from turnspan.notices import say
 
-__all__ = ["Patches"]
+__all__ = ["Installed", "Patches"]
 
 Around = Callable[..., Any]
+
+
+class Installed:
+    """What an `install` answers: `undo` takes it back, and so does leaving a `with` block.
+
+    ``undo`` is None where it had been installed before: then that is left as it is.
+    """
+
+    __slots__ = ("_undo",)
+
+    def __init__(self, undo: Callable[[], None] | None) -> None:
+        self._undo = undo
+
+    def undo(self) -> None:
+        """Uninstall what this installed. Again, it does nothing."""
+        undo, self._undo = self._undo, None
+        if undo is not None:
+            undo()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.undo()
 
 
 class Patches:

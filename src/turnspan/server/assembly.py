@@ -10,7 +10,6 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from turnspan.notices import say
-from turnspan.server.artifacts import keep_artifacts
 from turnspan.server.store.port import Feedback, Incoming
 from turnspan.telemetry.decoding import ReceivedSpan, decode_spans
 
@@ -92,8 +91,6 @@ class Assembly:
         outcomes = store.put_together(trace, [Incoming.of(turn) for turn in decoded.turns])
         if outcomes is None:
             return
-        stored = {each.id for each in outcomes if each.status == "stored"}
-        keep_artifacts(store, [turn for turn in decoded.turns if turn.id in stored])
         if decoded.feedback:
             store.add_feedback([_kept(each) for each in decoded.feedback])
         refused = sum(each.status == "refused" for each in outcomes)

@@ -92,6 +92,7 @@ EMBEDDING_PARAMETERS: Final[dict[str, tuple[str, type]]] = {
 OUTPUT_TYPES: Final = {"text": "text", "json_object": "json", "json_schema": "json"}
 
 CHOICE_COUNT: Final = "gen_ai.request.choice.count"
+TOKEN_MODALITY: Final = "gen_ai.token.modality"  # noqa: S105  # of tokens, not a secret
 
 # Source: the same, model/gen-ai/events.yaml, `gen_ai.evaluation.result`
 EVALUATION_RESULT: Final = "gen_ai.evaluation.result"

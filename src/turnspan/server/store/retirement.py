@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Integer, case, delete, func, literal_column, select
+from sqlalchemy import ColumnElement, Float, Integer, case, delete, func, literal_column, select
 
+from turnspan.server.store import states
 from turnspan.server.store.backend import chunks
 from turnspan.server.store.erasure import delete_turns
 from turnspan.server.store.statistics import HOUR_NS
@@ -14,11 +16,11 @@ from turnspan.server.store.tables import (
     artifacts,
     feedback,
     sessions,
-    states,
     steps,
     tool_aggregates,
     turns,
 )
+from turnspan.server.store.tables import states as versions
 
 if TYPE_CHECKING:
     from turnspan.server.store.transaction import Transaction
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["projects", "retire"]
 
 AT_ONCE: Final = 2_000
+MAX_SUM: Final = 2**63 - 1
 
 
 def projects(connection: Any, before: int) -> list[str]:
@@ -54,7 +57,9 @@ def retire(tx: Transaction, before: int) -> int:
             tx.connection.execute(
                 delete(table).where(table.c.project == tx.project, table.c.turn_id.in_(some))
             )
-    _drop_empty_sessions(tx, before, {row.session_id for row in found if row.session_id})
+    ids = sorted({row.session_id for row in found if row.session_id})
+    _drop_empty_sessions(tx, before, ids)
+    states.forget_turns(tx, ids)
     return len(found)
 
 
@@ -66,15 +71,21 @@ def _add_turns(tx: Transaction, seqs: Any) -> None:
             hour.label("hour"),
             *groups[1:],
             func.count().label("turns"),
-            func.sum(turns.c.ended_at - turns.c.started_at).label("duration"),
-            func.coalesce(func.sum(turns.c.input_tokens), 0).label("input_tokens"),
-            func.coalesce(func.sum(turns.c.output_tokens), 0).label("output_tokens"),
+            tx.backend.total(turns.c.ended_at - turns.c.started_at).label("duration"),
+            tx.backend.total(turns.c.input_tokens).label("input_tokens"),
+            tx.backend.total(turns.c.output_tokens).label("output_tokens"),
             func.coalesce(func.sum(turns.c.cost_usd), 0.0).label("cost_usd"),
         )
         .where(turns.c.seq.in_(seqs))
         .group_by(*groups)
     )
-    _merge(tx, aggregates, tx.connection.execute(asked).mappings().all())
+    _merge(tx, aggregates, [_bounded(dict(row)) for row in tx.connection.execute(asked).mappings()])
+
+
+def _bounded(row: dict[str, Any]) -> dict[str, Any]:
+    """``row`` with sums as a column holds them: hostile numbers must not stop retirement."""
+    sums = ("duration", "input_tokens", "output_tokens")
+    return {**row, **{name: max(0, min(int(row[name] or 0), MAX_SUM)) for name in sums}}
 
 
 def _add_tools(tx: Transaction, seqs: Any) -> None:
@@ -101,7 +112,7 @@ def _merge(tx: Transaction, table: Any, rows: Any) -> None:
     merged = tx.backend.insert(table)
     keys = [column.name for column in table.primary_key]
     sums = {
-        column.name: column + merged.excluded[column.name]
+        column.name: _added(column, merged.excluded[column.name])
         for column in table.columns
         if column.name not in keys
     }
@@ -111,9 +122,15 @@ def _merge(tx: Transaction, table: Any, rows: Any) -> None:
     )
 
 
-def _drop_empty_sessions(tx: Transaction, before: int, ids: set[str]) -> None:
+def _added(column: ColumnElement[Any], more: ColumnElement[Any]) -> ColumnElement[Any]:
+    if isinstance(column.type, Float):
+        return column + more
+    return case((column > MAX_SUM - more, MAX_SUM), else_=column + more)
+
+
+def _drop_empty_sessions(tx: Transaction, before: int, ids: Sequence[str]) -> None:
     """Sessions of which nothing is left, and their states."""
-    for some in chunks(sorted(ids)):
+    for some in chunks(ids):
         left = select(turns.c.session_id).where(
             turns.c.project == tx.project, turns.c.session_id.in_(some)
         )
@@ -128,5 +145,7 @@ def _drop_empty_sessions(tx: Transaction, before: int, ids: set[str]) -> None:
             )
             if dropped.rowcount:
                 tx.connection.execute(
-                    delete(states).where(states.c.project == tx.project, states.c.session_id == id)
+                    delete(versions).where(
+                        versions.c.project == tx.project, versions.c.session_id == id
+                    )
                 )

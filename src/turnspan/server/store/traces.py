@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, and_, delete, select, update
 
+from turnspan.server.store import artifacts
 from turnspan.server.store.backend import chunks
 from turnspan.server.store.erasure import delete_turns, recount
 from turnspan.server.store.ingest import add
@@ -118,7 +119,7 @@ def put_together(
     if ids:
         rows = [{**owner, "turn_id": id} for id in dict.fromkeys(ids)]
         tx.connection.execute(tx.backend.insert(trace_turns).on_conflict_do_nothing(), rows)
-    recount(tx, sessions)
+    recount(tx, sorted(sessions))
     return outcomes
 
 
@@ -187,6 +188,7 @@ def _withdraw(tx: Transaction, turn_ids: Sequence[str]) -> set[str]:
         gone = and_(trace_turns.c.project == tx.project, trace_turns.c.turn_id.in_(some))
         tx.connection.execute(delete(trace_turns).where(gone))
     if found:
+        artifacts.drop(tx, turn_ids)
         delete_turns(tx, [row.seq for row in found])
     return {row.session_id for row in found if row.session_id}
 

@@ -1,0 +1,150 @@
+"""What a turn measures: the values of the GenAI metrics, each with its span.
+
+Source: https://github.com/open-telemetry/semantic-conventions-genai, model/gen-ai/metrics.yaml
+as of 2026-10 (88eccb15): a duration is that of the span; calls are an agent's own, those that
+failed included, and not those of agents it called.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from turnspan.telemetry import instruments
+from turnspan.telemetry import semconv as names
+from turnspan.telemetry.attributes import failure, nested_agents
+from turnspan.telemetry.instruments import Instrument
+
+__all__ = ["Attributes", "Measurement", "measurements"]
+
+Fields: TypeAlias = Mapping[str, Any]
+Attributes: TypeAlias = dict[str, str]
+
+UNKNOWN: Final = "unknown"  # of a provider nobody named, and of tokens counted as one sum
+EMBEDDINGS: Final = "embeddings"
+INFERENCE: Final = frozenset(("chat", "generate_content", "text_completion"))
+
+
+class Measurement(NamedTuple):
+    """One value, and the id of the span it belongs to."""
+
+    instrument: Instrument
+    value: float
+    attributes: Attributes
+    span_id: str
+
+
+def measurements(turn: Fields) -> Iterator[Measurement]:
+    """Of ``turn``, a decoded `turn` line.
+
+    Raises:
+        KeyError, TypeError, AttributeError: it is no turn.
+    """
+    steps = turn.get("steps") or ()
+    name: str = turn["agent"]["name"]
+    agents = nested_agents(steps) if steps else {}
+    calls = _calls(turn) if steps else Counter()
+    yield from _agent(turn, name, turn["trace"]["span_id"], calls, None)
+    for step in steps:
+        by = agents.get(step["id"], name)
+        if step["kind"] == "agent":
+            yield from _agent(step, by, step["id"], calls, step["id"])
+        elif measured := _KINDS.get(step["kind"]):
+            yield from measured(step, by)
+
+
+def _agent(
+    fields: Fields, name: str, span_id: str, calls: Counter[_Caller], caller: str | None
+) -> Iterator[Measurement]:
+    of = {names.AGENT_NAME: name}
+    yield _duration(instruments.AGENT_DURATION, fields, of, span_id)
+    for instrument in (instruments.INFERENCE_CALLS, instruments.TOOL_CALLS):
+        yield Measurement(instrument, calls[caller, instrument.name], of, span_id)
+
+
+def _tool(step: Fields, agent: str) -> Iterator[Measurement]:
+    of = {names.TOOL_NAME: step["name"], names.AGENT_NAME: agent}
+    if kind := (step.get("tool") or {}).get("type"):
+        of[names.TOOL_TYPE] = kind
+    yield _duration(instruments.TOOL_DURATION, step, of, step["id"])
+
+
+def _retrieval(step: Fields, _agent: str) -> Iterator[Measurement]:
+    of = {names.OPERATION_NAME: names.RETRIEVAL}
+    yield _duration(instruments.OPERATION_DURATION, step, of, step["id"])
+
+
+def _model(step: Fields, _agent: str) -> Iterator[Measurement]:
+    model, span_id = step.get("model") or {}, step["id"]
+    operation = model.get("operation", names.CHAT)
+    of = {
+        names.OPERATION_NAME: operation,
+        names.PROVIDER_NAME: model.get("provider") or UNKNOWN,
+    }
+    for key, name in _MODELS:
+        if value := model.get(key):
+            of[name] = value
+    if operation in INFERENCE:
+        yield _duration(instruments.INFERENCE_DURATION, step, of, span_id)
+        yield from _inference(step, of, span_id)
+    elif operation == EMBEDDINGS:
+        yield _duration(instruments.EMBEDDINGS_DURATION, step, of, span_id)
+        if (count := (step.get("usage") or {}).get("input_tokens")) is not None:
+            yield Measurement(instruments.EMBEDDINGS_TOKENS, count, of, span_id)
+    else:
+        yield _duration(instruments.OPERATION_DURATION, step, of, span_id)
+
+
+def _inference(step: Fields, of: Attributes, span_id: str) -> Iterator[Measurement]:
+    if (first := step.get("first_chunk_at")) is not None:
+        waited_s = (first - step["started_at"]) / 1e9
+        yield Measurement(instruments.FIRST_CHUNK, waited_s, of, span_id)
+    usage = step.get("usage") or {}
+    for key, instrument in _TOKENS:
+        if (count := usage.get(key)) is not None:
+            yield Measurement(instrument, count, of, span_id)
+    counted = {**of, names.TOKEN_MODALITY: UNKNOWN}
+    for key, instrument in instruments.USED_TOKENS.items():
+        if (count := usage.get(key)) is not None:
+            yield Measurement(instrument, count, counted, span_id)
+
+
+def _duration(instrument: Instrument, fields: Fields, of: Attributes, span_id: str) -> Measurement:
+    """How long the span of ``fields`` is, and how it failed where it did."""
+    if failed := failure(fields):
+        of = {**of, names.ERROR_TYPE: failed[0]}
+    return Measurement(instrument, (fields["ended_at"] - fields["started_at"]) / 1e9, of, span_id)
+
+
+def _calls(turn: Fields) -> Counter[_Caller]:
+    """How often each agent called models and tools; the turn's own is known by None."""
+    steps = turn["steps"]
+    parents = {step["id"]: step.get("parent_id") for step in steps}
+    nested = {step["id"] for step in steps if step["kind"] == "agent"}
+    calls: Counter[_Caller] = Counter()
+    for step in steps:
+        if called := _called(step):
+            above = parents[step["id"]]
+            while above is not None and above not in nested:
+                above = parents.get(above)
+            calls[above, called.name] += 1
+    return calls
+
+
+def _called(step: Fields) -> Instrument | None:
+    """What counts ``step`` as a call."""
+    if step["kind"] == "tool":
+        return instruments.TOOL_CALLS
+    operation = (step.get("model") or {}).get("operation", names.CHAT)
+    is_inference = step["kind"] == "model" and operation in INFERENCE
+    return instruments.INFERENCE_CALLS if is_inference else None
+
+
+_Caller: TypeAlias = tuple[str | None, str]
+_KINDS = {"tool": _tool, "model": _model, "retrieval": _retrieval}
+_MODELS = (("request_model", names.REQUEST_MODEL), ("response_model", names.RESPONSE_MODEL))
+_TOKENS = (
+    ("input_tokens", instruments.INPUT_TOKENS),
+    ("output_tokens", instruments.OUTPUT_TOKENS),
+)
