@@ -1,4 +1,4 @@
-"""What of a turn no other attribute carries, as one JSON attribute, so that spans read back whole.
+"""What of a turn no other attribute carries, as one JSON attribute: spans read back whole.
 
 What stands on a span already is not said again: each field is looked up among the attributes
 first. `turnspan.telemetry.decoding` reads it.

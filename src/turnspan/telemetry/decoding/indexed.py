@@ -1,4 +1,4 @@
-"""Lists and objects that are flattened into attributes: `llm.input_messages.0.message.role`."""
+"""Lists and objects flattened into attributes: `llm.input_messages.0.message.role`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a turn no span of ours brings back: all there is, as data that the tests hold true."""
+"""What of a turn no span of ours brings back, as data that the tests hold true."""
 
 from __future__ import annotations
 

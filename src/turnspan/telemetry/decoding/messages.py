@@ -17,7 +17,7 @@ Message = dict[str, Any]
 
 
 def messages_of(value: Any) -> list[Message]:
-    """The messages in ``value``: a list of them, or JSON of one; what is no message is left out."""
+    """The messages in ``value``, a list or JSON of one; what is no message is left out."""
     items = json_value(value)
     if isinstance(items, Mapping):
         items = [items]

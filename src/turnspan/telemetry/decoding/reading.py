@@ -1,4 +1,4 @@
-"""What one span says, in the words of a turn: filled in by every dialect that reads the span."""
+"""What one span says, in the words of a turn: filled in by the dialects that read it."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Decoded:
 
 
 def decode_spans(spans: Iterable[ReceivedSpan]) -> Decoded:
-    """The turns of all traces in ``spans``, by their start; a span that comes twice counts once."""
+    """The turns of all traces in ``spans``, by their start; a span counts once."""
     traces: dict[str, dict[str, ReceivedSpan]] = {}
     for span in spans:
         traces.setdefault(span.trace_id, {}).setdefault(span.span_id, span)
