@@ -78,6 +78,8 @@ def carry_step(
         if kind == field or step.get(field) is not None:
             told = _TOLD[field](attributes) if kind == field else None
             _keep_group(rest, field, step.get(field), told)
+    if not content and rest.get("model"):
+        rest["model"].pop("parameters", None)  # what no convention names may be anything
     if content:
         _said(rest, attributes, step, kind, turn.get("messages", ()))
         rest |= {f: step[f] for f in ("system_instructions", "input_tools") if step.get(f)}
@@ -136,7 +138,7 @@ def _keep_error(
     given = None if error is None else {"message": "", **error}
     stacktrace = None if given is None else given.pop("stacktrace", None)
     if given != told:
-        rest["error"] = given
+        rest["error"] = given if content or given is None else {"type": given.get("type", "")}
     if stacktrace is not None and content:
         rest["stacktrace"] = stacktrace
 
