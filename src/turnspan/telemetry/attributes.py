@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from turnspan.telemetry import semconv as names
+from turnspan.telemetry.carried import carry_notes, carry_step, carry_turn
 from turnspan.telemetry.messages import (
     definitions,
     documents,
@@ -68,6 +69,7 @@ def turn_facts(turn: Fields, *, content: bool) -> SpanFacts:
             attributes[names.SESSION_ID] = session_id
         if user_id := turn.get("user_id"):
             attributes[names.USER_ID] = user_id
+    carry_turn(attributes, turn, failure(turn), content=content)
     return facts
 
 
@@ -91,6 +93,7 @@ def step_facts(step: Fields, turn: Fields, *, agent: str, content: bool) -> Span
     elif content:  # no convention names what a plain step was given
         _overlay(attributes, step)
         _reasoning(attributes, step)
+    carry_step(attributes, step, turn, failure(step), content=content)
     return facts
 
 
@@ -98,8 +101,13 @@ def with_notes(facts: SpanFacts, notes: Fields | None) -> SpanFacts:
     """``facts`` with what other code left on the span, which wins: it was said on purpose."""
     if not notes:
         return facts
+    status = facts.status, facts.description
+    noted = carry_notes(facts.attributes, facts.name, status, notes)
     facts.name = notes.get("name") or facts.name
     facts.attributes.update(notes.get("attributes") or {})
+    facts.attributes.pop(names.NOTED, None)
+    if noted:
+        facts.attributes[names.NOTED] = orjson.dumps(noted).decode()
     if notes.get("status") == "ok":
         facts.status, facts.description = names.STATUS_OK, ""
     elif notes.get("status") == "error" and facts.status == names.STATUS_UNSET:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from turnspan.telemetry import semconv as names
 from turnspan.telemetry.parts import (
     sound_definition,
     sound_document,
@@ -33,9 +34,7 @@ Fields: TypeAlias = Mapping[str, Any]
 _dumps = orjson.dumps
 _USER = b'[{"role":"user","parts":['
 _ASSISTANT = b'[{"role":"assistant","parts":['
-_MODALITIES = ("image", "audio")
 _JSON = "application/json"
-_URI = ("http://", "https://", "data:", "s3://", "gs://", "file://")
 
 
 def input_messages(fields: Fields, messages: Sequence[Fields]) -> str | None:
@@ -141,7 +140,7 @@ def _reasoned(messages: list[Fields], reasoning: str | None) -> list[Fields]:
 def _part(content: Fields) -> bytes:
     """``content`` as a JSON part; pasted, for a turn passes here four times."""
     kind, text = content.get("type"), content.get("content", "")
-    if kind in _MODALITIES and text.startswith(_URI):
+    if kind in names.MODALITIES and text.startswith(names.URI_SCHEMES):
         return _dumps({"type": "uri", "modality": kind, "uri": text})
     return b'{"type":"text","content":' + _dumps(text) + b"}"
 
