@@ -20,6 +20,7 @@ from turnspan.ports import Exporter, MetricSink, TurnLog, journalled
 from turnspan.schema.records import TURN
 from turnspan.telemetry.application_metrics import ApplicationMetrics, has_provider
 from turnspan.telemetry.ignored import say_ignored
+from turnspan.telemetry.suppression import suppressed
 
 __all__ = ["MeasuredLog", "Metering", "metering_of"]
 
@@ -179,7 +180,8 @@ class Metering:
             if left_s <= 0:
                 return
             try:
-                sink.send(timeout_s=left_s)
+                with suppressed():
+                    sink.send(timeout_s=left_s)
             except Exception as exc:  # noqa: BLE001  # border: foreign exporters
                 say("metrics", "metrics could not be sent: %s", exc, error=exc)
 

@@ -10,7 +10,7 @@ from opentelemetry import context as otel
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, Span, set_span_in_context
 
-__all__ = ["SPAN_KEY", "activate", "attach", "current_context", "deactivate", "detach", "put"]
+__all__ = ["SPAN_KEY", "attach", "current_context", "deactivate", "detach", "put", "with_span"]
 
 # Learned through the public function, so that no private name is imported for it.
 (SPAN_KEY,) = set_span_in_context(INVALID_SPAN, Context())
@@ -29,15 +29,15 @@ current_context: Final[Callable[[], Context]] = _variable.get if _is_plain else 
 """The current context: what other code put there, our spans among it."""
 
 
-def activate(span: Span, current: Context) -> Token[Context]:
-    """Make ``span`` the current one over ``current``, until `deactivate` with the token."""
+def with_span(span: Span, current: Context) -> Context:
+    """``current`` with ``span`` as the current one, in a context that nobody has seen yet."""
     context = Context(current)
-    put(context, SPAN_KEY, span)  # nobody has seen this context yet
-    return attach(context)
+    put(context, SPAN_KEY, span)
+    return context
 
 
 def deactivate(token: Token[Context]) -> None:
-    """Put back what was current before; in another context than it began in, do nothing."""
+    """Put back what was current before `attach`; in another context, do nothing."""
     try:
         detach(token)
     except (ValueError, RuntimeError):

@@ -14,7 +14,9 @@ from turnspan.ports import Ids, OpenSpan
 from turnspan.telemetry.activation import SpanActivation
 from turnspan.telemetry.current import SPAN_KEY, attach, current_context, detach, put
 from turnspan.telemetry.light import LightSpan, LightStepSpan, state_of
+from turnspan.telemetry.neighbours import claim_inference
 from turnspan.telemetry.sampling import Sampler
+from turnspan.telemetry.suppression import is_suppressed
 
 __all__ = ["OwnSpans"]
 
@@ -40,7 +42,7 @@ class OwnSpans:
 
     def start(  # noqa: PLR0917  # as the port has it
         self,
-        kind: str,  # this source needs the identity only
+        kind: str,
         name: str,
         started_ns: int,
         parent: OpenSpan | None,
@@ -58,6 +60,8 @@ class OwnSpans:
                 span.trace_id = trace_id = self._trace_id()
                 if not self._takes_all and not self._decide(trace_id, None):
                     span.sampled, span.flags = False, 0
+            if current and is_suppressed(current):
+                span.sampled, span.flags = False, 0
         else:
             span = step = LightStepSpan()
             step.parent = parent
@@ -65,6 +69,8 @@ class OwnSpans:
         if activate:  # written out: as a function it would cost each span a tenth more
             context = Context(current)
             put(context, SPAN_KEY, span)
+            if kind == "model":
+                claim_inference(context)
             span.token = attach(context)
         return span
 
