@@ -1,4 +1,4 @@
-"""Other GenAI instrumentations in the process: what keeps them from recording a call again.
+"""Other GenAI instrumentations: what keeps them from recording a call again.
 
 Source: opentelemetry-util-genai 1.3b0 (`opentelemetry.util.genai.invocation`), which the
 instrumentations of OpenTelemetry stand on: an inference that begins where its context key holds an
