@@ -6,11 +6,10 @@ from pydantic import Field, computed_field
 
 from turnspan.schema.content import Content, Cut
 from turnspan.schema.messages import Message
+from turnspan.schema.records import SCHEMA_VERSION
 from turnspan.schema.step import Agent, Error, Range, Status, Step, Usage
 from turnspan.schema.trace import SpanNotes, Trace
 from turnspan.schema.value import Value
-
-SCHEMA_VERSION = 1
 
 
 class Turn(Value):
@@ -40,6 +39,11 @@ class Turn(Value):
     )
     output_messages: tuple[Range, ...] = Field(
         default=(), description="Half-open ranges of the messages that were its answer."
+    )
+    tool_definitions: tuple[dict[str, Any], ...] = Field(
+        default=(),
+        description="Each tool that its models were offered, once: `type`, `name`, `description`, "
+        "`parameters`.",
     )
     steps: tuple[Step, ...] = Field(default=(), description="In the order they ended.")
     state_before: Any = None

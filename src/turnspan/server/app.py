@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from turnspan.clock import SystemClock
 from turnspan.notices import say
 from turnspan.server.access_log import AccessLog
+from turnspan.server.assembly import Assembly
 from turnspan.server.call import Call, call_of
 from turnspan.server.dialect import Dialect, dialects
 from turnspan.server.gate import Gate
@@ -63,15 +64,15 @@ def create_app(
     known = dialects() if known is None else known
     apps = {name: _application(dialect) for name, dialect in known.items()}
     gate = Gate(parts, known, apps, log or AccessLog())
-    return _Lifespan(gate, JobRunner(store, known))
+    return _Lifespan(gate, JobRunner(store, known), Assembly(store, parts.limits, clock))
 
 
 class _Lifespan:
     """Starts and ends what runs beside the requests."""
 
-    def __init__(self, gate: Gate, jobs: JobRunner) -> None:
+    def __init__(self, gate: Gate, *works: JobRunner | Assembly) -> None:
         self._gate = gate
-        self._jobs = jobs
+        self._works = works
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -83,10 +84,12 @@ class _Lifespan:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
-        self._jobs.start()
+        for work in self._works:
+            work.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        self._jobs.stop()
+        for work in self._works:
+            work.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
 

@@ -22,6 +22,8 @@ from turnspan.telemetry.span_content import content_on_spans
 
 __all__ = ["AutoSpans", "check", "span_source"]
 
+_NOTHING: Mapping[str, Any] = {}
+
 
 class AutoSpans:
     """Decides at each turn: a global provider makes its spans, else they are our own.
@@ -46,12 +48,15 @@ class AutoSpans:
         user_id: str | None,
         agent: str,
         activate: bool,  # noqa: FBT001  # keywords would cost the caller
+        known: Mapping[str, Any] = _NOTHING,
         /,
     ) -> OpenSpan:
         """Open a span where its turn's spans are made."""
         live = _has_provider() if parent is None else parent.mode == "live"
         source: SpanSource = self._live if live else self._own
-        return source.start(kind, name, started_ns, parent, session_id, user_id, agent, activate)
+        return source.start(
+            kind, name, started_ns, parent, session_id, user_id, agent, activate, known
+        )
 
     def activation(self) -> SpanActivation:
         """For one stream."""

@@ -9,12 +9,13 @@ collector/trace/v1/trace_service.proto, trace/v1/trace.proto, resource/v1/resour
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 from turnspan.telemetry import semconv as names
 from turnspan.telemetry.attributes import (
     SpanFacts,
-    agents_of_steps,
+    nested_agents,
     step_facts,
     turn_facts,
     with_notes,
@@ -75,11 +76,16 @@ class RequestWriter:
         # A turn does not say whether its parent was remote; a span without one has none that was.
         suffix = _flags(flags) if parent_id else local
         yield self._span(facts, turn, [_ids(trace_id, root_id, parent_id), state], suffix, links)
-        agents = agents_of_steps(turn)
+        steps = turn.get("steps", ())
+        agents = nested_agents(steps)
         agent = turn["agent"]["name"]
-        for step in turn.get("steps", ()):
+        ordered = all(one["ended_at"] < other["ended_at"] for one, other in pairwise(steps))
+        for position, step in enumerate(steps):
             by = agents.get(step["id"], agent) if agents else agent
             facts = step_facts(step, turn, agent=by, content=content)
+            facts.attributes[names.TURN_ID] = turn["id"]
+            if not ordered:
+                facts.attributes[names.STEP_POSITION] = position
             ids = _ids(trace_id, step["id"], step.get("parent_id") or root_id)
             yield self._span(facts, step, [ids, state], local, ())
 

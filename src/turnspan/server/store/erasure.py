@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
-from sqlalchemy import ColumnElement, Table, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Table, and_, delete, func, insert, or_, select, update
 
 from turnspan.server.store.backend import chunks
 from turnspan.server.store.port import Receipt
@@ -19,15 +19,17 @@ from turnspan.server.store.tables import (
     jobs,
     receipts,
     sessions,
+    spans,
     states,
     steps,
+    trace_turns,
     turns,
 )
 
 if TYPE_CHECKING:
     from turnspan.server.store.transaction import Transaction
 
-__all__ = ["delete_turns", "erase_session", "erase_user", "receipt"]
+__all__ = ["delete_turns", "erase_session", "erase_user", "receipt", "recount"]
 
 
 def erase_session(tx: Transaction, session_id: str) -> Receipt | None:
@@ -57,7 +59,7 @@ def erase_user(tx: Transaction, user_id: str) -> Receipt:
         )
     ).all()
     counts = _erase(tx, found, own, user_id=user)
-    _recount(tx, {row.session_id for row in found if row.session_id} - set(own))
+    recount(tx, {row.session_id for row in found if row.session_id} - set(own))
     return _receipt(tx, "user", counts)
 
 
@@ -87,6 +89,7 @@ def _erase(
     tx: Transaction, found: Sequence[Any], session_ids: Sequence[str], user_id: str | None
 ) -> dict[str, int]:
     turn_ids = [row.id for row in found]
+    _forget_spans(tx, turn_ids, session_ids, user_id)
     judged = _delete(tx, feedback, feedback.c.turn_id, turn_ids)
     made = _delete(tx, artifacts, artifacts.c.turn_id, turn_ids)
     made += _delete(tx, artifacts, artifacts.c.session_id, session_ids)
@@ -108,6 +111,31 @@ def _erase(
     }
 
 
+def _forget_spans(
+    tx: Transaction, turn_ids: Sequence[str], session_ids: Sequence[str], user_id: str | None
+) -> None:
+    """Delete the spans of erased turns, and those that were to become such; not others'."""
+    own = spans.c.project == tx.project
+    theirs: list[ColumnElement[bool]] = [
+        spans.c.session_id.in_(some) for some in chunks(session_ids)
+    ]
+    if user_id is not None:
+        theirs.append(spans.c.user_id == user_id)
+    asked = [select(spans.c.trace_id).where(own, each) for each in theirs]
+    asked += [
+        select(trace_turns.c.trace_id).where(
+            trace_turns.c.project == tx.project, trace_turns.c.turn_id.in_(some)
+        )
+        for some in chunks(turn_ids)
+    ]
+    found = {id for each in asked for id in tx.connection.execute(each).scalars()}
+    nobodys = and_(spans.c.session_id.is_(None), spans.c.user_id.is_(None))
+    for some in chunks(sorted(found)):
+        gone = and_(own, spans.c.trace_id.in_(some), or_(nobodys, *theirs))
+        tx.connection.execute(delete(spans).where(gone))
+    _delete(tx, trace_turns, trace_turns.c.turn_id, turn_ids)
+
+
 def _delete(
     tx: Transaction, table: Table, column: ColumnElement[str], values: Sequence[str]
 ) -> int:
@@ -118,8 +146,8 @@ def _delete(
     return gone
 
 
-def _recount(tx: Transaction, session_ids: set[str]) -> None:
-    """Count again the sessions of others in which the user had turns."""
+def recount(tx: Transaction, session_ids: set[str]) -> None:
+    """Count again the turns of sessions of which some were taken away."""
     for id in sorted(session_ids):
         asked = select(
             func.count(), func.min(turns.c.started_at), func.max(turns.c.started_at)
