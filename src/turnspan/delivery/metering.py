@@ -168,6 +168,8 @@ class Metering:
     def _record(self, lines: Iterable[bytes]) -> None:
         for line in lines:
             turn = orjson.loads(line)
+            if turn["trace"].get("mode") == "adopted":
+                continue  # whoever made its spans measures them
             for sink in self._sinks:
                 try:
                     sink.record(turn)
