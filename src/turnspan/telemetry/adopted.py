@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from opentelemetry.trace import SpanContext, get_current_span
+from opentelemetry.trace import SpanContext
 
-from turnspan.ports import Ids, OpenSpan
-from turnspan.telemetry.activation import NoActivation
-from turnspan.telemetry.current import current_context
+from turnspan.ports import OpenSpan
+from turnspan.telemetry.current import SPAN_KEY, context_of, current_context
 from turnspan.telemetry.light import state_of
+from turnspan.telemetry.off import OffSpans
 
 __all__ = ["AdoptedSpan", "AdoptedSpans"]
 
@@ -50,17 +50,14 @@ class AdoptedSpan:
         self.is_found = True
 
 
-class AdoptedSpans:
+class AdoptedSpans(OffSpans):
     """Implements `turnspan.ports.SpanSource`: a turn has the ids of the current span, if any.
 
     OpenTelemetry's context is read and never changed: what other instrumentations make inside
     stands where it would stand without us. Thread-safe.
     """
 
-    __slots__ = ("_ids",)
-
-    def __init__(self, ids: Ids) -> None:
-        self._ids: Final = ids
+    __slots__ = ()
 
     def start(  # noqa: PLR0917  # as the port has it
         self,
@@ -79,25 +76,7 @@ class AdoptedSpans:
         if parent is not None:
             return AdoptedSpan(parent.trace_id, self._ids.span_id(), parent.span_id)
         span = AdoptedSpan(self._ids.trace_id(), self._ids.span_id())
-        if (current := get_current_span(current_context()).get_span_context()).is_valid:
-            span.become(current, None)
+        found = current_context().get(SPAN_KEY)
+        if found is not None and (context := context_of(found)) is not None:
+            span.become(context, None)
         return span
-
-    def activation(self) -> NoActivation:
-        """For one stream."""
-        return NoActivation()
-
-    def end(self, span: OpenSpan, fields: Mapping[str, Any], /) -> None:
-        """Do nothing: whoever made it ends it."""
-
-    @property
-    def is_live(self) -> bool:
-        """Never."""
-        return False
-
-    def note_feedback(self, feedback: Mapping[str, Any], /) -> str:
-        """Do nothing: no exporter tells of it, for none is given spans."""
-        return "off"
-
-    def leave_out(self, span: OpenSpan, /, *, keeps_notes: bool) -> None:
-        """Do nothing: it is in somebody else's trace."""

@@ -8,9 +8,21 @@ from typing import Any, Final
 
 from opentelemetry import context as otel
 from opentelemetry.context import Context
-from opentelemetry.trace import INVALID_SPAN, Span, set_span_in_context
+from opentelemetry.trace import INVALID_SPAN, Span, SpanContext, set_span_in_context
 
-__all__ = ["SPAN_KEY", "attach", "current_context", "deactivate", "detach", "put", "with_span"]
+from turnspan.interrupts import is_anothers
+from turnspan.notices import say
+
+__all__ = [
+    "SPAN_KEY",
+    "attach",
+    "context_of",
+    "current_context",
+    "deactivate",
+    "detach",
+    "put",
+    "with_span",
+]
 
 # Learned through the public function, so that no private name is imported for it.
 (SPAN_KEY,) = set_span_in_context(INVALID_SPAN, Context())
@@ -42,3 +54,15 @@ def deactivate(token: Token[Context]) -> None:
         detach(token)
     except (ValueError, RuntimeError):
         return
+
+
+def context_of(found: Any) -> SpanContext | None:
+    """Of the current span, if it has a valid identity."""
+    try:
+        context: SpanContext = found.get_span_context()
+        return context if context.is_valid else None
+    except Exception as exc:  # border: a span of somebody else's making
+        if is_anothers(exc):
+            raise
+        say("current-span", "the current span could not be read", error=exc)
+        return None

@@ -6,13 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from opentelemetry.context import Context
-from opentelemetry.trace import SpanContext
 
-from turnspan.interrupts import is_anothers
-from turnspan.notices import say
 from turnspan.ports import Ids, OpenSpan
 from turnspan.telemetry.activation import SpanActivation
-from turnspan.telemetry.current import SPAN_KEY, attach, current_context, detach, put
+from turnspan.telemetry.current import SPAN_KEY, attach, context_of, current_context, detach, put
 from turnspan.telemetry.light import LightSpan, LightStepSpan, state_of
 from turnspan.telemetry.neighbours import claim_inference
 from turnspan.telemetry.sampling import Sampler
@@ -111,7 +108,7 @@ class OwnSpans:
 
     def _join(self, span: LightSpan, current: Context) -> bool:
         """Make ``span`` a child of the current span, if that has a valid identity."""
-        context = _context_of(current[SPAN_KEY])
+        context = context_of(current[SPAN_KEY])
         if context is None:
             return False
         span.trace_id = context.trace_id
@@ -120,15 +117,3 @@ class OwnSpans:
         span.sampled = self._decide(context.trace_id, bool(context.trace_flags & _SAMPLED_FLAG))
         span.flags = (context.trace_flags & _RANDOM_FLAG) | (_SAMPLED_FLAG if span.sampled else 0)
         return True
-
-
-def _context_of(found: Any) -> SpanContext | None:
-    """Of the current span, if it has a valid identity."""
-    try:
-        context: SpanContext = found.get_span_context()
-        return context if context.is_valid else None
-    except Exception as exc:  # border: a span of somebody else's making
-        if is_anothers(exc):
-            raise
-        say("current-span", "the current span could not be read", error=exc)
-        return None
