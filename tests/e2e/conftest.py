@@ -14,7 +14,7 @@ import pytest
 
 import turnspan
 
-SCHEMAS = Path(__file__).parents[1] / "telemetry" / "schemas"
+SCHEMAS = Path(__file__).parents[1] / "conformance" / "conventions" / "schemas"
 CONTENT = {
     "gen_ai.input.messages": "strict/gen-ai-input-messages.json",
     "gen_ai.output.messages": "strict/gen-ai-output-messages.json",
