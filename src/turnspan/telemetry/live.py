@@ -27,8 +27,7 @@ from turnspan.ports import Ids, OpenSpan
 from turnspan.telemetry import semconv as names
 from turnspan.telemetry.activation import SpanActivation
 from turnspan.telemetry.attributes import SpanFacts, step_facts, turn_facts
-from turnspan.telemetry.current import SPAN_KEY, current_context, deactivate
-from turnspan.telemetry.current import activate as make_current
+from turnspan.telemetry.current import SPAN_KEY, attach, current_context, deactivate, with_span
 from turnspan.telemetry.evaluation import (
     JudgedTurn,
     RecentTurns,
@@ -39,6 +38,8 @@ from turnspan.telemetry.light import state_of
 from turnspan.telemetry.live_events import emit_event
 from turnspan.telemetry.live_opening import opening
 from turnspan.telemetry.vendor_keys import Described, Profile, add_keys
+from turnspan.telemetry.neighbours import claim_inference
+from turnspan.telemetry.suppression import is_suppressed
 
 __all__ = ["LiveSpan", "LiveSpans"]
 
@@ -133,10 +134,15 @@ class LiveSpans:
         if session_id:
             given[names.CONVERSATION_ID] = session_id
         live.token = live.span = None
-        span = self._started(live, above, current, span_kind, started_ns)
+        span = None
+        if not is_suppressed(current):
+            span = self._started(live, above, current, span_kind, started_ns)
         self._identify(live, span, parent, current)
         if activate and span is not None:
-            live.token = make_current(span, current)
+            context = with_span(span, current)
+            if kind == "model":
+                claim_inference(context)
+            live.token = attach(context)
         return live
 
     def activation(self) -> SpanActivation:
