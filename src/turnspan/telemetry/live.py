@@ -37,9 +37,9 @@ from turnspan.telemetry.evaluation import (
 from turnspan.telemetry.light import state_of
 from turnspan.telemetry.live_events import emit_event
 from turnspan.telemetry.live_opening import opening
-from turnspan.telemetry.vendor_keys import Described, Profile, add_keys
 from turnspan.telemetry.neighbours import claim_inference
 from turnspan.telemetry.suppression import is_suppressed
+from turnspan.telemetry.vendor_keys import Described, Profile, add_keys
 
 __all__ = ["LiveSpan", "LiveSpans"]
 

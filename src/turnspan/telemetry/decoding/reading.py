@@ -35,7 +35,7 @@ class Reading:
     )
 
     def __init__(self, span: ReceivedSpan) -> None:
-        self.span = span
+        self.span: ReceivedSpan = span
         self.attributes: dict[str, Any] = dict(span.attributes)
         self.events: list[dict[str, Any]] = list(span.events)
         self.links: list[dict[str, Any]] = list(span.links)
@@ -53,7 +53,7 @@ class Reading:
         """The messages that went in apart from those, as system instructions."""
         self.tools: list[dict[str, Any]] = []
         """The definitions of the tools that were offered."""
-        self.is_own = False
+        self.is_own: bool = False
         """Whether it is of turnspan's own making."""
         self.produced: list[dict[str, Any]] = []
         """The messages that came out."""
