@@ -11,7 +11,7 @@ from pathlib import Path
 
 __all__ = ["browser", "pictured"]
 
-TAKES_S = 120
+TAKES_S = 180
 OPTIONS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),

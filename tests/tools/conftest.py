@@ -65,7 +65,7 @@ def run_for() -> Callable[..., str]:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
