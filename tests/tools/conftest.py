@@ -54,14 +54,14 @@ def tool(request: pytest.FixtureRequest, started: dict[str, Any]) -> Any:
 def run_for() -> Callable[..., str]:
     """Runs Python with the given words, and records for a tool as its page says."""
 
-    def run_for(*words: object, tool: Any, folder: Path) -> str:
+    def run_for(*words: object, tool: Any, folder: Path, env: dict[str, str] | None = None) -> str:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
         # A tool that has just started takes its first request slowly.
         patient = {"TURNSPAN_TIMEOUT_S": "60", "TURNSPAN_EXIT_S": "120", "NO_PROXY": "*"}
         done = subprocess.run(
             [sys.executable, "-W", "error", *map(str, words)],
             cwd=folder,
-            env=kept | patient | tool.environment(),
+            env=kept | patient | tool.environment() | (env or {}),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

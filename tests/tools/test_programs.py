@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from backends.server import eventually
+from backends.shown import value_of
 
 ROOT = Path(__file__).parents[2]
-RUNNER = Path(__file__).with_name("run_for_tool.py")
+EVERYWHERE = Path(__file__).with_name("everywhere")
 PROGRAMS = {
     path.stem: path
     for path in sorted((ROOT / "examples").glob("*.py"))
@@ -25,11 +26,16 @@ def told(turn):
         "session": turn.get("session_id"),
         "agent": f"invoke_agent {turn['agent']['name']}",
         "failed": turn.get("status") == "error",
-        "input": (turn.get("input") or {}).get("content"),
-        "output": (turn.get("output") or {}).get("content"),
+        "input": value_of((turn.get("input") or {}).get("content")),
+        "output": value_of((turn.get("output") or {}).get("content")),
         "kinds": sorted(step["kind"] for step in steps if step["kind"] in SHOWN_KINDS),
         "steps": len(steps),
     }
+
+
+def plain(said):
+    """A tool hands JSON out as text or as what it is."""
+    return value_of(said) if isinstance(said, str) else said
 
 
 def shown(turn):
@@ -38,8 +44,8 @@ def shown(turn):
         "session": turn.session,
         "agent": turn.name,
         "failed": turn.failed,
-        "input": turn.given,
-        "output": turn.answer,
+        "input": plain(turn.given),
+        "output": plain(turn.answer),
         "kinds": sorted(step.kind for step in turn.steps if step.kind in SHOWN_KINDS),
         "steps": len(turn.steps),
     }
@@ -59,12 +65,13 @@ def seen(tool, turns):
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_an_example_with_langchain_is_shown_as_it_was_recorded(name, tool, run_for, tmp_path):
-    """Sessions, input, output, models and tools of each turn."""
-    said = run_for(RUNNER, PROGRAMS[name], tool=tool, folder=tmp_path)
-    turns = json.loads(said.splitlines()[-1])
-    found, wanted = seen(tool, turns)
+    """Sessions, input, output, models and tools of each turn, of its child processes too."""
+    recorded = tmp_path / "recorded.ndjson"
+    env = {"PYTHONPATH": str(EVERYWHERE), "RECORDED": str(recorded)}
+    run_for(PROGRAMS[name], tool=tool, folder=tmp_path, env=env)
+    found, wanted = seen(tool, list(map(json.loads, recorded.read_text("utf-8").splitlines())))
 
-    assert {"model", "tool"} <= {kind for turn in wanted for kind in turn["kinds"]}
+    assert wanted
     assert found == wanted
 
 
