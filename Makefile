@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test nightly test-all others lint imports types docs bench bench-lag bench-flood peers coverage lowest clean
+.PHONY: help demo test nightly test-all others lint imports types docs bench bench-lag bench-flood bench-langchain peers coverage lowest clean
 
 help:  ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -56,6 +56,9 @@ bench-lag: $(VENV)/.workshop  ## Whom delivery keeps waiting: a loop, a caller, 
 
 bench-flood: $(VENV)/.workshop  ## A million turns for a destination that is down, and comes back
 	@$(BIN)/python benchmarks/flood.py $(BENCH)
+
+bench-langchain: $(VENV)/.workshop  ## What a LangChain handler costs, beside our peers'; installs them
+	@$(BIN)/python benchmarks/langchain.py --make $(BENCH)
 
 peers: $(VENV)/.workshop  ## Which rules for decorators our peers keep; installs them into .venv-peers
 	@$(BIN)/python benchmarks/rules_of_peers.py --make
