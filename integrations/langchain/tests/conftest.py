@@ -168,10 +168,18 @@ def told(turn):
     return fields
 
 
-def brief(turn):
+def brief(turn, *, nodes=False):
     """Status, input and output of a turn, and kind, name and status of its steps."""
     shown = [None if each is None else each.content for each in (turn.input, turn.output)]
-    return (turn.status, *shown, [(s.kind, s.name, s.status) for s in turn.steps])
+    steps = [s for s in turn.steps if nodes or s.kind != "step"]
+    return (turn.status, *shown, [(s.kind, s.name, s.status) for s in steps])
+
+
+def tree(turn):
+    """Kind, name, status and parent's name of each step, in the order they began."""
+    names = {step.id: step.name for step in turn.steps}
+    steps = sorted(turn.steps, key=lambda step: step.started_at)
+    return [(s.kind, s.name, s.status, names.get(s.parent_id)) for s in steps]
 
 
 @pytest.fixture
@@ -209,4 +217,5 @@ def lc():
         shout=shout,
         streaming=streaming,
         told=told,
+        tree=tree,
     )

@@ -1,0 +1,303 @@
+"""Chains and graphs: which of their runs is a turn, an agent, a step, or passed through."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+from turnspan.integrations import Opening, Runs
+from turnspan_langchain.graphs import (
+    ambient_setting,
+    holds_messages,
+    interrupts_in,
+    is_command,
+    outcome_of,
+    resumed_with,
+    shown_to_person,
+    update_of,
+    waiting_for,
+)
+from turnspan_langchain.messages import (
+    answer_of,
+    last_reply_in,
+    messages_of,
+    question_of,
+    read_message,
+)
+from turnspan_langchain.places import HIDDEN, Place, attempt_of, is_graph, role_below
+
+__all__ = ["Chains"]
+
+# Metadata that LangChain and LangGraph put there themselves.
+_THEIRS: Final = ("ls_", "lc_", "langgraph_", "checkpoint", "__")
+_NAMED: Final = frozenset(
+    {"thread_id", "session_id", "run_id", "task_id", "assistant_id", "graph_id"}
+)
+_PUSHED: Final = "__pregel_push"
+_STREAMED: Final = {"input": ""}  # what a chain that is streamed is given at its start
+
+
+class Chains:
+    """What one handler records of chains and graphs. Thread-safe; its callers are borders."""
+
+    def __init__(
+        self, runs: Runs, *, agent: str | None, depth: int | None, chains: bool, state: bool
+    ) -> None:
+        self._runs = runs
+        self._agent = agent
+        self._depth = depth
+        self._chains = chains
+        self._state = state
+
+    def start(
+        self,
+        run: int,
+        parent: int | None,
+        name: str,
+        inputs: Any,
+        tags: list[str] | None,
+        metadata: Mapping[str, Any],
+    ) -> None:
+        """A run begins below ``parent``, or as a root where that is not open."""
+        above: Place | None = self._runs.about(parent)
+        if above is None:
+            if parent is None or parent not in self._runs:
+                self._start_root(run, parent, name, inputs, tags, metadata)
+            return
+        role = role_below(above, name, metadata)
+        if role == "node":
+            self._start_node(run, parent, above, name, inputs, tags, metadata)
+        elif role == "agent" and self._depth != 0:
+            self._start_nested(run, parent, above, name, inputs, metadata)
+        elif self._chains and not _is_hidden(tags):
+            place = Place("step", name, above.namespace, above.depth, agent=above.agent)
+            attempt = attempt_of(tags)
+            self._runs.start_step(run, "step", name, parent=parent, attempt=attempt, about=place)
+            self._runs.set_input(run, question_of(inputs))
+        else:
+            about = above.inside
+            if role == "agent":
+                about = Place("passage", name, above.namespace, above.depth, is_graph=True)
+            self._runs.start_passage(run, parent=parent, about=about)
+
+    def answer(self, run: int, outputs: Any, inputs: Any = None) -> None:
+        """A run ends well with ``outputs``; streamed ones tell only now what they were given."""
+        place: Place | None = self._runs.about(run)
+        if place is None or place.role == "passage":
+            return
+        if place.role == "node":
+            self._runs.set_output(run, update_of(outputs))
+            return
+        if inputs is not None:
+            self._runs.set_input(run, question_of(inputs))
+        if place.interrupts:
+            self._wait(run, place)
+            self._runs.set_output(run, shown_to_person(place.interrupts))
+        else:
+            self._runs.set_output(run, answer_of(outputs))
+            if (reply := last_reply_in(outputs)) is not None:
+                self._runs.set_answers(run, [reply], read_message)
+        if place.is_graph and place.role == "root":
+            self._keep_state(run, "state_after", outputs)
+        if place.is_resumption:
+            self._go_on(run, place)
+
+    def fail(self, run: int, error: BaseException) -> None:
+        """A run ends with ``error``, which may only be a graph's control flow."""
+        outcome = outcome_of(error)
+        place: Place | None = self._runs.about(run)
+        if outcome == "paused":
+            self._carry_up(run, error)
+        elif outcome is None and place is not None and place.role == "node":
+            above = self._runs.about(self._runs.parent_of(run))
+            if above is not None and place.namespace is not None:
+                above.failed = {*(above.failed or ()), place.namespace}
+        if place is not None and place.is_resumption:
+            self._go_on(run, place)
+        self._runs.end(run, status=outcome, error=None if outcome else error)
+
+    def interrupt(self, run: int, event: Any) -> None:
+        """The graph of a run stops and waits; nothing but this tells of a breakpoint."""
+        place: Place | None = self._runs.about(run)
+        root = self._runs.root_of(run)
+        if place is None:
+            self._runs.pause(run)
+            return
+        place.interrupts = event.interrupts
+        namespace = "|".join(event.checkpoint_ns)
+        waiting = waiting_for(place.thread, event.interrupts, event.checkpoint_id, namespace)
+        self._runs.pause(run, waiting)
+        if root != run and place.namespace is None:
+            self._runs.pause(root, waiting)
+
+    def resume(self, run: int, event: Any) -> None:
+        """The graph of a run goes on where it had stopped, or from a checkpoint it was given."""
+        place: Place | None = self._runs.about(run)
+        if place is not None and place.namespace is None:
+            self._go_on(run, place, event.checkpoint_id, "|".join(event.checkpoint_ns))
+
+    def opening(
+        self,
+        name: str,
+        asked: Any,
+        messages: Sequence[Any],
+        tags: Sequence[str] | None,
+        metadata: Mapping[str, Any],
+    ) -> Opening:
+        """What the turn of a root is."""
+        kept = {key: value for key, value in metadata.items() if _is_users(key)}
+        if (checkpoint := metadata.get("checkpoint_id")) is not None:
+            kept["checkpoint_id"] = checkpoint
+        return Opening(
+            agent=self._agent or metadata.get("lc_agent_name") or name,
+            input=asked,
+            session_id=_session_of(metadata),
+            metadata=kept,
+            tags=[tag for tag in tags or () if isinstance(tag, str) and not _is_internal(tag)],
+            messages=messages,
+            read=read_message,
+        )
+
+    def place_inside(self, parent: int | None, metadata: Mapping[str, Any]) -> Place:
+        """The place of a tool, whose code may call anything."""
+        above: Place | None = self._runs.about(parent)
+        if above is not None:
+            return above.inside
+        return Place("passage", "", metadata.get("langgraph_checkpoint_ns"), 0)
+
+    def _start_root(
+        self,
+        run: int,
+        parent: int | None,
+        name: str,
+        inputs: Any,
+        tags: list[str] | None,
+        metadata: Mapping[str, Any],
+    ) -> None:
+        graph = is_graph(metadata) or is_command(inputs)
+        place = Place("root", name, None, 0, agent=metadata.get("lc_agent_name"), is_graph=graph)
+        place.thread = _thread_of(metadata)
+        place.checkpoint_id = metadata.get("checkpoint_id")
+        answered = resumed_with(inputs)
+        place.is_resumption = answered is not None
+        asked = None if inputs == _STREAMED else question_of(inputs)
+        opening = partial(self.opening, name, asked, messages_of(inputs), tags, metadata)
+        tentative = not (graph or self._chains)
+        self._runs.start_agent(run, opening, parent=parent, tentative=tentative, about=place)
+
+    def _start_node(
+        self,
+        run: int,
+        parent: int | None,
+        above: Place,
+        name: str,
+        inputs: Any,
+        tags: list[str] | None,
+        metadata: Mapping[str, Any],
+    ) -> None:
+        if not above.is_graph:
+            self._find_graph(parent, above, metadata)
+            above = self._runs.about(parent)
+        namespace, depth = metadata["langgraph_checkpoint_ns"], above.depth + 1
+        if above.role == "root" and above.depth == 0 and self._state and not above.seen:
+            above.seen = True
+            self._keep_state(parent, "state_before", inputs)
+        hidden = self._depth is not None and depth > self._depth
+        if hidden or _is_hidden(tags):
+            place = Place("passage", name, namespace, depth, agent=above.agent)
+            self._runs.start_passage(run, parent=parent, about=place)
+            return
+        place = Place("node", name, namespace, depth, agent=above.agent)
+        again = above.failed is not None and namespace in above.failed
+        attempt = 2 if again else 1
+        self._runs.start_step(run, "step", name, parent=parent, attempt=attempt, about=place)
+        path = metadata.get("langgraph_path") or ()
+        if _PUSHED in path[:1] and isinstance(inputs, Mapping) and "state" not in inputs:
+            self._runs.set_input(run, update_of(inputs))
+
+    def _find_graph(self, parent: int | None, above: Place, metadata: Mapping[str, Any]) -> None:
+        """``above`` turns out to be a graph: it has nodes."""
+        if above.role == "passage":
+            place = Place("agent", above.name, above.namespace, above.depth, agent=above.agent)
+            self._runs.note(parent, place)
+            if self._depth != 0:
+                name = metadata.get("lc_agent_name") or above.name
+                self._runs.promote(parent, Opening(str(name)))
+            above = place
+        else:
+            self._runs.promote(parent, Opening(above.name))
+        above.is_graph = True
+        above.thread = above.thread or _thread_of(metadata)
+
+    def _start_nested(
+        self,
+        run: int,
+        parent: int | None,
+        above: Place,
+        name: str,
+        inputs: Any,
+        metadata: Mapping[str, Any],
+    ) -> None:
+        agent = metadata.get("lc_agent_name")
+        named = name if agent == above.agent or agent is None else str(agent)
+        if named == _UNNAMED:
+            named = str(metadata.get("langgraph_node") or named)
+        place = Place("agent", named, above.namespace, above.depth, agent=agent, is_graph=True)
+        place.thread = _thread_of(metadata)
+        opening = Opening(named, question_of(inputs))
+        self._runs.start_agent(run, opening, parent=parent, about=place)
+
+    def _carry_up(self, run: int, error: BaseException) -> None:
+        """Interrupts go up to the root, which ends well and does not tell of them."""
+        self._runs.pause(self._runs.parent_of(run))
+        if isinstance(root := self._runs.about(self._runs.root_of(run)), Place):
+            known = {each.id: each for each in (*root.interrupts, *interrupts_in(error))}
+            root.interrupts = list(known.values())
+
+    def _wait(self, run: int, place: Place) -> None:
+        """Where LangGraph doesn't tell of the checkpoint, the interrupts have to do."""
+        if (waiting := waiting_for(place.thread, place.interrupts)) is not None:
+            self._runs.pause(run, waiting, only_first=True)
+
+    def _go_on(self, run: int, place: Place, checkpoint: str = "", namespace: str = "") -> None:
+        certain, place.is_resumption = place.is_resumption, False
+        if place.thread is None:
+            return
+        waiting = waiting_for(place.thread, (), checkpoint, namespace)
+        if waiting is not None:
+            self._runs.resume(run, waiting, certain=certain or place.checkpoint_id is None)
+
+    def _keep_state(self, run: int | None, where: str, state: Any) -> None:
+        if self._state and isinstance(state, Mapping):
+            messages = [key for key, value in state.items() if holds_messages(value)]
+            shown = {key: value for key, value in state.items() if isinstance(key, str)}
+            self._runs.set_state(run, where, shown, read_message, messages=messages)
+
+
+_UNNAMED: Final = "LangGraph"
+
+
+def _thread_of(metadata: Mapping[str, Any]) -> str | None:
+    thread = metadata.get("thread_id") or ambient_setting("thread_id")
+    return None if thread is None else str(thread)
+
+
+def _session_of(metadata: Mapping[str, Any]) -> str | None:
+    """The thread, or what LangChain's message histories call a session."""
+    if (thread := _thread_of(metadata)) is not None:
+        return thread
+    session = metadata.get("session_id") or ambient_setting("session_id")
+    return None if session is None else str(session)
+
+
+def _is_users(key: str) -> bool:
+    return key not in _NAMED and not key.startswith(_THEIRS)
+
+
+def _is_hidden(tags: Sequence[str] | None) -> bool:
+    return tags is not None and HIDDEN in tags
+
+
+def _is_internal(tag: str) -> bool:
+    return tag.startswith(("langsmith:", "seq:step:", "map:key:", "graph:step:", "retry:attempt:"))
