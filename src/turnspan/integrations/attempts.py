@@ -19,8 +19,9 @@ _OF_ITS_END: Final = ("status", "ended_at", "error", "output", "output_messages"
 def reopened(above: Run | None, kind: str, name: str) -> StepDraft | None:
     """The step below ``above`` that failed last, open again; None if it was something else.
 
-    Its metadata says how many `attempts` there were, and what became of the `failed_attempts`. A span that went
-    through the application's provider has ended for good: then each attempt is a step.
+    Its metadata says how many `attempts` there were, and what became of the `failed_attempts`.
+    A span that went through the application's provider has ended for good: then each attempt is
+    a step.
     """
     step = None if above is None else above.failed
     if not isinstance(step, StepDraft) or step.turn.ended or step.span.mode != "own":
@@ -54,4 +55,4 @@ def _count(step: StepDraft) -> None:
 
 def _failed(step: StepDraft) -> list[dict[str, Any]]:
     told = step.fields.get("metadata", {}).get("failed_attempts")
-    return [] if told is None else orjson.loads(orjson.dumps(told))  # type: ignore[no-any-return]
+    return [] if told is None else orjson.loads(orjson.dumps(told))

@@ -175,7 +175,7 @@ class Facts:
             self._mark_text(run)
         if run.counted_by is by:
             run.chunks += 1
-            if text:
+            if text and run.pieces is not None:
                 run.pieces.append(text)
 
     @contained

@@ -45,9 +45,9 @@ class Tentative:
     __slots__ = ("mono_ns", "now_ns", "opening", "recorder", "under")
 
     def __init__(self, recorder: Recorder, opening: Openings) -> None:
-        self.recorder = recorder
-        self.opening = opening
-        self.under = current_draft.get()
+        self.recorder: Recorder = recorder
+        self.opening: Openings = opening
+        self.under: Draft | None = current_draft.get()
         self.now_ns: int = recorder.clock.now_ns()
         self.mono_ns: int = recorder.clock.monotonic_ns()
 

@@ -12,9 +12,9 @@ from weakref import WeakSet
 from turnspan.integrations.transcript import transcript_of
 
 if TYPE_CHECKING:
-    from turnspan.capture.drafts import Draft, StepDraft
     from contextlib import AbstractContextManager
 
+    from turnspan.capture.drafts import Draft
     from turnspan.integrations.openings import Tentative
     from turnspan.integrations.pauses import Waiting
     from turnspan.integrations.transcript import Transcript
@@ -32,7 +32,7 @@ class Run:
     paused: bool = False
     tentative: Tentative | None = None  # what it will be, should anything happen inside
     waiting: Waiting | None = None  # for what, if it is paused
-    failed: StepDraft | None = None  # the step directly below that failed last
+    failed: Draft | None = None  # the step directly below that failed last
     parent: Run | None = None  # as far as it is open
     chunks: int = 0
     counted_by: object = None  # who counts the chunks, where several tell of them
@@ -129,7 +129,7 @@ class RunTree:
 
     def start_over(self) -> None:
         """Know no run; the lock of before may be held by a thread that is not there any more."""
-        self.lock = threading.RLock()
+        self.lock: AbstractContextManager[bool] = threading.RLock()
         self._runs: dict[Hashable | None, Run] = {}
         self._roots: OrderedDict[Hashable, Run] = OrderedDict()
         self.find: Callable[[Hashable | None], Run | None] = self._runs.get

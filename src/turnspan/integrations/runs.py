@@ -149,7 +149,7 @@ class Runs(Facts):
             self._hold(run_id, () if turn is None else (turn,), over, above, about)
             return
         known = {kind: found} if facts and (found := known_fields(kind, facts)) else _NOTHING
-        step = reopened(above, kind, name) if attempt > 1 else None
+        step: Draft | None = reopened(above, kind, name) if attempt > 1 else None
         if step is None:
             step = over.recorder.open_step(over, kind, name, known, activate=activate)
         above = above if turn is None else None
@@ -173,11 +173,9 @@ class Runs(Facts):
         elif (under := self._under(run)) is not None and not under.turn.left_out:
             opening = opening if isinstance(opening, Opening) else opening()
             known = {"agent": {"name": opening.agent}}
-            run.draft = under.recorder.open_step(
-                under, "agent", opening.agent, known, activate=False
-            )
-            run.drafts = (run.draft,)
-            put_opening(run.draft, opening)
+            draft = under.recorder.open_step(under, "agent", opening.agent, known, activate=False)
+            run.draft, run.drafts = draft, (draft,)
+            put_opening(draft, opening)
 
     @contained
     def pause(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from turnspan.integrations import Opening, Runs
 from turnspan_langchain.graphs import (
@@ -13,7 +13,7 @@ from turnspan_langchain.graphs import (
     interrupts_in,
     is_command,
     outcome_of,
-    resumed_with,
+    resumes,
     shown_to_person,
     update_of,
     waiting_for,
@@ -27,7 +27,7 @@ from turnspan_langchain.messages import (
 )
 from turnspan_langchain.places import HIDDEN, Place, attempt_of, is_graph, role_below
 
-__all__ = ["Chains"]
+__all__ = ["Chains", "Start"]
 
 # Metadata that LangChain and LangGraph put there themselves.
 _THEIRS: Final = ("ls_", "lc_", "langgraph_", "checkpoint", "__")
@@ -35,7 +35,19 @@ _NAMED: Final = frozenset(
     {"thread_id", "session_id", "run_id", "task_id", "assistant_id", "graph_id"}
 )
 _PUSHED: Final = "__pregel_push"
+_UNNAMED: Final = "LangGraph"  # what a graph without a name is called
 _STREAMED: Final = {"input": ""}  # what a chain that is streamed is given at its start
+
+
+class Start(NamedTuple):
+    """What LangChain tells as a run begins, ids as numbers."""
+
+    run: int
+    parent: int | None
+    name: str
+    given: Any
+    tags: Sequence[str] | None
+    metadata: Mapping[str, Any]
 
 
 class Chains:
@@ -50,35 +62,31 @@ class Chains:
         self._chains = chains
         self._state = state
 
-    def start(
-        self,
-        run: int,
-        parent: int | None,
-        name: str,
-        inputs: Any,
-        tags: list[str] | None,
-        metadata: Mapping[str, Any],
-    ) -> None:
-        """A run begins below ``parent``, or as a root where that is not open."""
+    def start(self, told: Start) -> None:
+        """A run begins below its parent, or as a root where that is not open."""
+        run, parent = told.run, told.parent
         above: Place | None = self._runs.about(parent)
         if above is None:
             if parent is None or parent not in self._runs:
-                self._start_root(run, parent, name, inputs, tags, metadata)
+                self._start_root(told)
             return
-        role = role_below(above, name, metadata)
+        role = role_below(above, told.name, told.metadata)
         if role == "node":
-            self._start_node(run, parent, above, name, inputs, tags, metadata)
+            self._start_node(told, above)
         elif role == "agent" and self._depth != 0:
-            self._start_nested(run, parent, above, name, inputs, metadata)
-        elif self._chains and not _is_hidden(tags):
-            place = Place("step", name, above.namespace, above.depth, agent=above.agent)
-            attempt = attempt_of(tags)
-            self._runs.start_step(run, "step", name, parent=parent, attempt=attempt, about=place)
-            self._runs.set_input(run, question_of(inputs))
+            self._start_nested(told, above)
+        elif self._chains and not _is_hidden(told.tags):
+            place = above.below("step", told.name)
+            attempt = attempt_of(told.tags)
+            self._runs.start_step(
+                run, "step", told.name, parent=parent, attempt=attempt, about=place
+            )
+            self._runs.set_input(run, question_of(told.given))
         else:
             about = above.inside
             if role == "agent":
-                about = Place("passage", name, above.namespace, above.depth, is_graph=True)
+                about = above.below("passage", told.name)
+                about.is_graph = True
             self._runs.start_passage(run, parent=parent, about=about)
 
     def answer(self, run: int, outputs: Any, inputs: Any = None) -> None:
@@ -137,24 +145,18 @@ class Chains:
         if place is not None and place.namespace is None:
             self._go_on(run, place, event.checkpoint_id, "|".join(event.checkpoint_ns))
 
-    def opening(
-        self,
-        name: str,
-        asked: Any,
-        messages: Sequence[Any],
-        tags: Sequence[str] | None,
-        metadata: Mapping[str, Any],
-    ) -> Opening:
+    def opening(self, told: Start, asked: Any, messages: Sequence[Any] = ()) -> Opening:
         """What the turn of a root is."""
+        metadata = told.metadata
         kept = {key: value for key, value in metadata.items() if _is_users(key)}
         if (checkpoint := metadata.get("checkpoint_id")) is not None:
             kept["checkpoint_id"] = checkpoint
         return Opening(
-            agent=self._agent or metadata.get("lc_agent_name") or name,
+            agent=self._agent or metadata.get("lc_agent_name") or told.name,
             input=asked,
             session_id=_session_of(metadata),
             metadata=kept,
-            tags=[tag for tag in tags or () if isinstance(tag, str) and not _is_internal(tag)],
+            tags=[tag for tag in told.tags or () if isinstance(tag, str) and not _is_internal(tag)],
             messages=messages,
             read=read_message,
         )
@@ -166,87 +168,62 @@ class Chains:
             return above.inside
         return Place("passage", "", metadata.get("langgraph_checkpoint_ns"), 0)
 
-    def _start_root(
-        self,
-        run: int,
-        parent: int | None,
-        name: str,
-        inputs: Any,
-        tags: list[str] | None,
-        metadata: Mapping[str, Any],
-    ) -> None:
-        graph = is_graph(metadata) or is_command(inputs)
-        place = Place("root", name, None, 0, agent=metadata.get("lc_agent_name"), is_graph=graph)
+    def _start_root(self, told: Start) -> None:
+        metadata, inputs = told.metadata, told.given
+        place = Place("root", told.name, None, 0)
+        place.agent = metadata.get("lc_agent_name")
+        place.is_graph = is_graph(metadata) or is_command(inputs)
         place.thread = _thread_of(metadata)
         place.checkpoint_id = metadata.get("checkpoint_id")
-        answered = resumed_with(inputs)
-        place.is_resumption = answered is not None
+        place.is_resumption = resumes(inputs)
         asked = None if inputs == _STREAMED else question_of(inputs)
-        opening = partial(self.opening, name, asked, messages_of(inputs), tags, metadata)
-        tentative = not (graph or self._chains)
-        self._runs.start_agent(run, opening, parent=parent, tentative=tentative, about=place)
+        opening = partial(self.opening, told, asked, messages_of(inputs))
+        tentative = not (place.is_graph or self._chains)
+        self._runs.start_agent(
+            told.run, opening, parent=told.parent, tentative=tentative, about=place
+        )
 
-    def _start_node(
-        self,
-        run: int,
-        parent: int | None,
-        above: Place,
-        name: str,
-        inputs: Any,
-        tags: list[str] | None,
-        metadata: Mapping[str, Any],
-    ) -> None:
+    def _start_node(self, told: Start, above: Place) -> None:
+        run, parent, name, inputs, tags, metadata = told
         if not above.is_graph:
-            self._find_graph(parent, above, metadata)
-            above = self._runs.about(parent)
-        namespace, depth = metadata["langgraph_checkpoint_ns"], above.depth + 1
-        if above.role == "root" and above.depth == 0 and self._state and not above.seen:
-            above.seen = True
+            above = self._find_graph(parent, above, metadata)
+        if above.role == "root" and not above.has_state:
+            above.has_state = True
             self._keep_state(parent, "state_before", inputs)
-        hidden = self._depth is not None and depth > self._depth
-        if hidden or _is_hidden(tags):
-            place = Place("passage", name, namespace, depth, agent=above.agent)
+        place = above.below("node", name)
+        place.namespace, place.depth = metadata["langgraph_checkpoint_ns"], above.depth + 1
+        if (self._depth is not None and place.depth > self._depth) or _is_hidden(tags):
+            place.role = "passage"
             self._runs.start_passage(run, parent=parent, about=place)
             return
-        place = Place("node", name, namespace, depth, agent=above.agent)
-        again = above.failed is not None and namespace in above.failed
+        again = above.failed is not None and place.namespace in above.failed
         attempt = 2 if again else 1
         self._runs.start_step(run, "step", name, parent=parent, attempt=attempt, about=place)
         path = metadata.get("langgraph_path") or ()
         if _PUSHED in path[:1] and isinstance(inputs, Mapping) and "state" not in inputs:
             self._runs.set_input(run, update_of(inputs))
 
-    def _find_graph(self, parent: int | None, above: Place, metadata: Mapping[str, Any]) -> None:
+    def _find_graph(self, parent: int | None, above: Place, metadata: Mapping[str, Any]) -> Place:
         """``above`` turns out to be a graph: it has nodes."""
-        if above.role == "passage":
-            place = Place("agent", above.name, above.namespace, above.depth, agent=above.agent)
-            self._runs.note(parent, place)
-            if self._depth != 0:
-                name = metadata.get("lc_agent_name") or above.name
-                self._runs.promote(parent, Opening(str(name)))
-            above = place
-        else:
-            self._runs.promote(parent, Opening(above.name))
+        if above.role == "passage":  # which it shares with others
+            above = above.below("agent", above.name)
+            self._runs.note(parent, above)
+        if above.role == "root" or self._depth != 0:
+            self._runs.promote(parent, Opening(metadata.get("lc_agent_name") or above.name))
         above.is_graph = True
         above.thread = above.thread or _thread_of(metadata)
+        return above
 
-    def _start_nested(
-        self,
-        run: int,
-        parent: int | None,
-        above: Place,
-        name: str,
-        inputs: Any,
-        metadata: Mapping[str, Any],
-    ) -> None:
-        agent = metadata.get("lc_agent_name")
-        named = name if agent == above.agent or agent is None else str(agent)
-        if named == _UNNAMED:
-            named = str(metadata.get("langgraph_node") or named)
-        place = Place("agent", named, above.namespace, above.depth, agent=agent, is_graph=True)
-        place.thread = _thread_of(metadata)
-        opening = Opening(named, question_of(inputs))
-        self._runs.start_agent(run, opening, parent=parent, about=place)
+    def _start_nested(self, told: Start, above: Place) -> None:
+        agent = told.metadata.get("lc_agent_name")
+        name = told.name if agent == above.agent or agent is None else agent
+        if name == _UNNAMED:
+            name = told.metadata.get("langgraph_node") or name
+        place = above.below("agent", name)
+        place.agent, place.is_graph = agent, True
+        place.thread = _thread_of(told.metadata)
+        opening = Opening(name, question_of(told.given))
+        self._runs.start_agent(told.run, opening, parent=told.parent, about=place)
 
     def _carry_up(self, run: int, error: BaseException) -> None:
         """Interrupts go up to the root, which ends well and does not tell of them."""
@@ -273,9 +250,6 @@ class Chains:
             messages = [key for key, value in state.items() if holds_messages(value)]
             shown = {key: value for key, value in state.items() if isinstance(key, str)}
             self._runs.set_state(run, where, shown, read_message, messages=messages)
-
-
-_UNNAMED: Final = "LangGraph"
 
 
 def _thread_of(metadata: Mapping[str, Any]) -> str | None:

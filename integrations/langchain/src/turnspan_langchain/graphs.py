@@ -35,7 +35,7 @@ __all__ = [
     "is_command",
     "is_interrupt_id",
     "outcome_of",
-    "resumed_with",
+    "resumes",
     "shown_to_person",
     "update_of",
     "waiting_for",
@@ -81,14 +81,9 @@ def is_command(value: object) -> bool:
     return type(value).__name__ == "Command" and hasattr(value, "resume")
 
 
-def resumed_with(value: Any) -> Sequence[str] | None:
-    """The ids of the interrupts that a `Command` answers; None if it resumes nothing."""
-    if not is_command(value) or value.resume is None:
-        return None
-    answers = value.resume
-    return (
-        tuple(answers) if isinstance(answers, dict) and all(map(is_interrupt_id, answers)) else ()
-    )
+def resumes(value: Any) -> bool:
+    """Whether ``value`` is a `Command` that answers an interrupt."""
+    return is_command(value) and value.resume is not None
 
 
 def update_of(output: Any) -> Any:

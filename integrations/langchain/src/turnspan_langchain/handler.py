@@ -13,8 +13,8 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import LLMResult
 from langchain_core.tracers.base import BaseTracer
 
-from turnspan.integrations import Runs, contained
-from turnspan_langchain.chains import Chains
+from turnspan.integrations import Opening, Runs, contained
+from turnspan_langchain.chains import Chains, Start
 from turnspan_langchain.graphs import Callbacks, ambient_parent
 from turnspan_langchain.messages import question_of, read_message, said_by_tool
 from turnspan_langchain.places import Place, attempt_of
@@ -73,8 +73,8 @@ class TurnspanHandler(Callbacks):
     ) -> None:
         """A chain or graph begins: the turn, or something inside it."""
         name = kwargs.get("name") or _name(serialized, "chain")
-        parent = _above(parent_run_id)
-        self._chains.start(run_id.int, parent, name, inputs, tags, metadata or {})
+        above = _above(parent_run_id)
+        self._chains.start(Start(run_id.int, above, name, inputs, tags, metadata or {}))
 
     @contained
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
@@ -102,11 +102,10 @@ class TurnspanHandler(Callbacks):
         **kwargs: Any,
     ) -> None:
         """A chat model is asked."""
-        given = messages[0] if messages else []
-        asked = model_asked(metadata or {}, kwargs.get("invocation_params") or {})
-        name = _name(serialized, "chat model")
-        self._ask(run_id.int, parent_run_id, name, given, asked, tags, metadata)
-        self._runs.set_messages(run_id.int, given, read_message)
+        given, name = messages[0] if messages else [], _name(serialized, "chat model")
+        told = Start(run_id.int, _above(parent_run_id), name, given, tags, metadata or {})
+        self._ask(told, model_asked(told.metadata, kwargs.get("invocation_params") or {}))
+        self._runs.set_messages(told.run, given, read_message)
 
     @contained
     def on_llm_start(
@@ -122,10 +121,10 @@ class TurnspanHandler(Callbacks):
     ) -> None:
         """A model that completes text is asked."""
         prompt, name = prompts[0] if prompts else "", _name(serialized, "model")
-        asked = model_asked(metadata or {}, kwargs.get("invocation_params") or {})
-        asked["operation"] = "text_completion"
-        self._ask(run_id.int, parent_run_id, name, prompt, asked, tags, metadata)
-        self._runs.set_messages(run_id.int, [prompt], _as_user)
+        told = Start(run_id.int, _above(parent_run_id), name, prompt, tags, metadata or {})
+        asked = model_asked(told.metadata, kwargs.get("invocation_params") or {})
+        self._ask(told, {**asked, "operation": "text_completion"})
+        self._runs.set_messages(told.run, [prompt], _as_user)
 
     @contained
     def on_llm_new_token(self, token: Any, *, run_id: UUID, **kwargs: Any) -> None:
@@ -224,13 +223,17 @@ class TurnspanHandler(Callbacks):
         **kwargs: Any,
     ) -> None:
         """A retriever is asked."""
-        name, parent = kwargs.get("name") or _name(serialized, "retriever"), _above(parent_run_id)
-        opening = partial(self._chains.opening, name, query, (), tags, metadata or {})
-        attempt = attempt_of(tags)
+        name = kwargs.get("name") or _name(serialized, "retriever")
+        told = Start(run_id.int, _above(parent_run_id), name, query, tags, metadata or {})
         self._runs.start_step(
-            run_id.int, "retrieval", name, parent=parent, opening=opening, attempt=attempt
+            told.run,
+            "retrieval",
+            name,
+            parent=told.parent,
+            opening=partial(self._chains.opening, told, query),
+            attempt=attempt_of(tags),
         )
-        self._runs.set_input(run_id.int, query)
+        self._runs.set_input(told.run, query)
 
     @contained
     def on_retriever_end(
@@ -259,37 +262,25 @@ class TurnspanHandler(Callbacks):
         if event.run_id is not None:
             self._chains.resume(event.run_id.int, event)
 
-    def _ask(
-        self,
-        run: int,
-        parent_run_id: UUID | None,
-        name: str,
-        given: Any,
-        asked: Mapping[str, Any],
-        tags: list[str] | None,
-        metadata: dict[str, Any] | None,
-    ) -> None:
-        parent, model = _above(parent_run_id), str(asked.get("request_model") or name)
-        place = None if parent in self._runs else Place("root", name, None, 0)
-        # Asked for its question only where it turns out to be a turn of its own.
-        opening = partial(self._asked_alone, name, given, tags, metadata or {})
+    def _ask(self, told: Start, asked: Mapping[str, Any]) -> None:
+        name = str(asked.get("request_model") or told.name)
+        place = None if told.parent in self._runs else Place("root", name, None, 0)
         self._runs.start_step(
-            run,
+            told.run,
             "model",
-            model,
-            parent=parent,
-            opening=opening,
+            name,
+            parent=told.parent,
+            opening=partial(self._alone, told),
             facts=asked,
-            attempt=attempt_of(tags),
+            attempt=attempt_of(told.tags),
             about=place,
         )
         if place is not None:
-            self._watch(run, place)
+            self._watch(told.run, place)
 
-    def _asked_alone(
-        self, name: str, given: Any, tags: list[str] | None, metadata: dict[str, Any]
-    ) -> Any:
-        return self._chains.opening(name, question_of(given), (), tags, metadata)
+    def _alone(self, told: Start) -> Opening:
+        """The turn of a model that is asked outside of any other run."""
+        return self._chains.opening(told, question_of(told.given))
 
     def _reply(self, run: int, response: LLMResult | None) -> None:
         if response is None or (reply := reply_in(response)) is None:
@@ -312,7 +303,7 @@ class TurnspanHandler(Callbacks):
             self._chains.fail(run, error)
 
     def _watch(self, run: int, place: Place) -> None:
-        """LangChain tells nobody when a bare `await model.ainvoke()` is cancelled; its task does."""
+        """Nobody tells when a bare `await model.ainvoke()` is cancelled, but its task."""
         if asyncio._get_running_loop() is None:  # noqa: SLF001  # the other raises where none runs
             return
         if (task := asyncio.current_task()) is not None and run in self._runs:

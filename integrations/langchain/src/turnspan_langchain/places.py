@@ -27,47 +27,44 @@ class Place:
         "checkpoint_id",
         "depth",
         "failed",
+        "has_state",
         "interrupts",
         "is_graph",
         "is_resumption",
         "name",
         "namespace",
         "role",
-        "seen",
         "task",
         "thread",
     )
 
-    def __init__(
-        self,
-        role: Role,
-        name: str,
-        namespace: str | None,
-        depth: int,
-        *,
-        agent: str | None = None,
-        is_graph: bool = False,
-    ) -> None:
+    def __init__(self, role: Role, name: str, namespace: str | None, depth: int) -> None:
         self.role: Role = role
         self.name: str = name
         self.namespace: str | None = namespace  # of the graph's task it is in
         self.depth: int = depth  # how many nodes it is inside of
-        self.agent: str | None = agent  # whose name LangChain gives
-        self.is_graph: bool = is_graph
+        self.agent: str | None = None  # whose name LangChain gives
+        self.is_graph: bool = False
         self.thread: str | None = None
         self.checkpoint_id: str | None = None  # where it was told to go on
         self.is_resumption: bool = False
+        self.has_state: bool = False  # that of before
         self.interrupts: Sequence[Any] = ()
         self.failed: set[str] | None = None  # of a graph: the tasks that failed
-        self.seen: bool = False  # its state before
         self.task: Any = None
         self._inside: Place | None = None
+
+    def below(self, role: Role, name: str) -> Place:
+        """A place in the same task."""
+        place = Place(role, name, self.namespace, self.depth)
+        place.agent = self.agent
+        return place
 
     @property
     def inside(self) -> Place:
         """The place of what is passed through below it."""
         if self._inside is None:
-            self._inside = Place("passage", self.name, self.namespace, self.depth, agent=self.agent)
+            self._inside = self.below("passage", self.name)
         return self._inside
 
 
