@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -182,9 +183,58 @@ def tree(turn):
     return [(s.kind, s.name, s.status, names.get(s.parent_id)) for s in steps]
 
 
+@pytest.fixture(params=["sync", "async"])
+def invoke(request):
+    """Calls a runnable in one of the two worlds."""
+    if request.param == "sync":
+        return lambda runnable, given, config: runnable.invoke(given, config)
+    return lambda runnable, given, config: asyncio.run(runnable.ainvoke(given, config))
+
+
+@pytest.fixture(params=["sync", "async"])
+def stream(request):
+    """Streams from a runnable in one of the two worlds, all of it or the first few pieces."""
+
+    def stream_sync(runnable, given, config, *, first=None, **how):
+        pieces = runnable.stream(given, config, **how)
+        taken = list(pieces if first is None else itertools.islice(pieces, first))
+        pieces.close()
+        return taken
+
+    async def stream_async(runnable, given, config, *, first=None, **how):
+        taken, pieces = [], runnable.astream(given, config, **how)
+        async for piece in pieces:
+            taken.append(piece)
+            if len(taken) == first:
+                break
+        await pieces.aclose()
+        return taken
+
+    if request.param == "sync":
+        return stream_sync
+    return lambda *given, **how: asyncio.run(stream_async(*given, **how))
+
+
 @pytest.fixture
 def memory():
     return MemoryExporter()
+
+
+@pytest.fixture
+def make_runs():
+    """Makes runs that record into a memory of their own, each like another process's."""
+    built = []
+
+    def make():
+        memory = MemoryExporter()
+        settings = Settings.read({}, {"directory": None, "spans": "own"})
+        ids = RandomIds(100 + len(built))
+        built.append(Runtime(settings, [memory], environ={}, clock=Ticking(), ids=ids))
+        return Runs(recorder=built[-1].recorder), memory
+
+    yield make
+    for runtime in built:
+        runtime.close(timeout_s=1.0)
 
 
 @pytest.fixture

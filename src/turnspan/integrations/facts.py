@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from turnspan.capture.contents import set_input, set_output
 from turnspan.capture.drafts import USAGE_KEYS
-from turnspan.capture.parts import message_of, reasoning_of, text_of
+from turnspan.capture.parts import message_of, reasoning_of, text_of, without_media
 from turnspan.capture.values import encodable
 from turnspan.integrations.border import contained
 from turnspan.integrations.openings import exact
@@ -49,8 +49,11 @@ class Facts:
     def set_output(self, run_id: Hashable, value: object) -> None:
         """Say what came out: text, or anything else as JSON."""
         if (run := self._recorded(run_id)) is not None:
+            draft = run.drafts[-1]
+            if type(value) is list and draft.kind == "tool":
+                value = without_media(value, draft.recorder.limits)
             with run.lock:
-                set_output(run.drafts[-1].recorder, run.drafts[-1], exact(value))
+                set_output(draft.recorder, draft, exact(value))
 
     @contained
     def set_messages(

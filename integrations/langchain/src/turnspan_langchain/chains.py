@@ -253,16 +253,20 @@ class Chains:
 
 
 def _thread_of(metadata: Mapping[str, Any]) -> str | None:
-    thread = metadata.get("thread_id") or ambient_setting("thread_id")
-    return None if thread is None else str(thread)
+    return _told(metadata, "thread_id")
 
 
 def _session_of(metadata: Mapping[str, Any]) -> str | None:
     """The thread, or what LangChain's message histories call a session."""
-    if (thread := _thread_of(metadata)) is not None:
-        return thread
-    session = metadata.get("session_id") or ambient_setting("session_id")
-    return None if session is None else str(session)
+    thread = _told(metadata, "thread_id")
+    return _told(metadata, "session_id") if thread is None else thread
+
+
+def _told(metadata: Mapping[str, Any], name: str) -> str | None:
+    found = metadata.get(name)
+    if found is None:
+        found = ambient_setting(name)
+    return None if found is None else str(found)
 
 
 def _is_users(key: str) -> bool:

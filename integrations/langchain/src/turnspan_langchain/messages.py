@@ -61,7 +61,7 @@ def question_of(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return _last_said(value, _USER) if _are_messages(value) else value
     if is_command(value):
-        return _resumed(value.resume)
+        return question_of(value.update) if value.resume is None else _resumed(value.resume)
     if (messages := _held(value)) is not None:  # a prompt, a state object
         return _last_said(_listed(messages), _USER)
     return value
@@ -82,6 +82,8 @@ def answer_of(value: Any) -> Any:
 
 def messages_of(value: Any) -> tuple[BaseMessage, ...]:
     """The messages a run was given, where they are LangChain's own; a copy of the list."""
+    if is_command(value):
+        value = value.update
     if isinstance(value, dict):
         value = value.get("messages")
     elif not isinstance(value, list | tuple | BaseMessage):
