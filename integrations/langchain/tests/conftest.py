@@ -93,7 +93,9 @@ def scripted(*replies, delay_s=0.0):
 
 
 def streaming(*pieces):
-    return Streaming(replies=[], pieces=list(pieces), asked=[0])
+    whole = [piece for piece in pieces if not isinstance(piece, Exception)]
+    replies = [AIMessage("".join(piece.text for piece in whole))]
+    return Streaming(replies=replies, pieces=list(pieces), asked=[0])
 
 
 def said(text="", *, calls=(), tokens=(10, 2), **more):

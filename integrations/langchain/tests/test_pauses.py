@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import operator
 import subprocess
@@ -14,15 +13,14 @@ import pytest
 
 pytest.importorskip("langgraph")
 
-from langchain_core.messages import AIMessage
+from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
 from langgraph.types import Command, interrupt
 
-import turnspan
-from turnspan.integrations import Runs
+from turnspan.integrations.pauses import Pauses
 from turnspan_langchain import TurnspanHandler
 
 tells_of_pauses = pytest.mark.skipif(
@@ -192,14 +190,16 @@ def test_conversations_that_wait_are_told_apart(handler, memory, invoke):
 
 
 @tells_of_pauses
-def test_both_halves_have_the_same_key_though_they_share_no_directory(make_runs, invoke):
+def test_both_halves_have_the_same_key_though_they_share_no_directory(
+    make_runs, invoke, monkeypatch
+):
     """Whoever stores them can join them."""
     saver = InMemorySaver()
     graph = graph_of(ask=ask, saver=saver)
     halves = []
     for given in ({"said": ["hi"]}, Command(resume="yes")):
         runs, memory = make_runs()
-        turnspan.integrations.pauses.pauses.__init__()  # another machine remembers nothing
+        monkeypatch.setattr("turnspan.integrations.runs.pauses", Pauses())  # another machine's
         invoke(graph, given, on_thread(TurnspanHandler(runs=runs)))
         halves += memory.turns
     paused, resumed = halves
@@ -299,7 +299,7 @@ def test_a_turn_goes_on_in_another_process(tmp_path):
 
 
 def test_without_a_checkpointer_nothing_is_promised(handler, memory, runs):
-    """A graph that cannot go on fails at its interrupt, and says so."""
+    """A graph that cannot go on waits all the same, and has no key by which it could."""
     graph = graph_of(ask=ask)
     graph.invoke({"said": []}, {"callbacks": [handler]})
     (turn,) = memory.turns
@@ -319,8 +319,6 @@ def test_an_interrupt_in_a_stream_pauses_too(handler, memory, runs, stream):
 
 def test_a_graph_inside_a_chain_pauses_the_chains_turn(handler, memory, runs, invoke):
     """The turn is the outermost run, and that is what waits."""
-    from langchain_core.runnables import RunnableLambda
-
     graph = graph_of(ask=ask, saver=InMemorySaver())
     chain = RunnableLambda(lambda text: {"said": [text]}) | graph
     invoke(chain, "hi", on_thread(handler))

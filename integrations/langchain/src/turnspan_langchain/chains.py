@@ -117,6 +117,8 @@ class Chains:
         place: Place | None = self._runs.about(run)
         if outcome == "paused":
             self._carry_up(run, error)
+        elif outcome == "ok" and error.args:
+            self._runs.set_output(run, update_of(error.args[0]))  # where it hands over to
         elif outcome is None and place is not None and place.role == "node":
             above = self._runs.about(self._runs.parent_of(run))
             if above is not None and place.namespace is not None:
