@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from langchain_core.language_models.fake import FakeStreamingListLLM
+from langchain_core.language_models import LLM
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from langchain_core.output_parsers import JsonOutputParser
+from langchain_core.outputs import GenerationChunk
 from langchain_core.runnables import RunnableLambda, RunnableParallel
 from langchain_core.tools import tool
 
@@ -290,9 +291,26 @@ def test_a_tool_on_its_own_is_what_the_orphans_setting_says(handler, memory, run
     assert len(runs) == 0
 
 
+class Letters(LLM):
+    """Completes with `yes`, letter by letter."""
+
+    @property
+    def _llm_type(self):
+        return "letters"
+
+    def _call(self, prompt, stop=None, run_manager=None, **kwargs):
+        return "yes"
+
+    def _stream(self, prompt, stop=None, run_manager=None, **kwargs):
+        for letter in "yes":
+            if run_manager:
+                run_manager.on_llm_new_token(letter)
+            yield GenerationChunk(text=letter)
+
+
 def test_a_completion_model_streams_as_well(handler, memory, stream):
     """Its pieces are plain texts."""
-    stream(FakeStreamingListLLM(responses=["yes"]), "really?", config(handler))
+    stream(Letters(), "really?", config(handler))
     (turn,) = memory.turns
 
     assert (turn.output.content, turn.steps[0].chunks) == ("yes", 3)
@@ -322,10 +340,9 @@ def test_a_tool_that_is_tried_again_is_one_step(handler, memory, lc, invoke):
             raise ConnectionError("down")
         return x
 
+    str_of = RunnableLambda(str)
     again = shaky.with_retry(stop_after_attempt=2, wait_exponential_jitter=False)
-    chain = (
-        RunnableLambda(lambda x: {"x": x}) | again | (lambda x: str(x)) | lc.scripted(lc.said("!"))
-    )
+    chain = RunnableLambda(lambda x: {"x": x}) | again | str_of | lc.scripted(lc.said("!"))
     invoke(chain, 7, config(handler))
     (turn,) = memory.turns
     (step,) = (s for s in turn.steps if s.kind == "tool")

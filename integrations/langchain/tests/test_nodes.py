@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import operator
 from typing import Annotated, TypedDict
 
@@ -31,7 +32,7 @@ def graph_of(*edges, state=State, name="desk", **nodes):
     for each, does in nodes.items():
         graph.add_node(each, does)
     names = [START, *nodes]
-    pairs = [edge.split() for edge in edges] or list(zip(names, names[1:], strict=False))
+    pairs = [edge.split() for edge in edges] or list(itertools.pairwise(names))
     for start, end in pairs:
         graph.add_edge(START if start == "start" else start, end)
     return graph.compile(name=name)

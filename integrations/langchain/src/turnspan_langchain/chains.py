@@ -25,7 +25,7 @@ from turnspan_langchain.messages import (
     question_of,
     read_message,
 )
-from turnspan_langchain.places import HIDDEN, Place, attempt_of, is_graph, role_below
+from turnspan_langchain.places import HIDDEN, Place, attempt_of, call_in, is_graph, role_below
 
 __all__ = ["Chains", "Start"]
 
@@ -194,6 +194,10 @@ class Chains:
             self._keep_state(parent, "state_before", inputs)
         place = above.below("node", name)
         place.namespace, place.depth = metadata["langgraph_checkpoint_ns"], above.depth + 1
+        path = metadata.get("langgraph_path") or ()
+        is_sent = _PUSHED in path[:1]
+        if is_sent:
+            place.call_id = call_in(inputs)
         if (self._depth is not None and place.depth > self._depth) or _is_hidden(tags):
             place.role = "passage"
             self._runs.start_passage(run, parent=parent, about=place)
@@ -201,8 +205,7 @@ class Chains:
         again = above.failed is not None and place.namespace in above.failed
         attempt = 2 if again else 1
         self._runs.start_step(run, "step", name, parent=parent, attempt=attempt, about=place)
-        path = metadata.get("langgraph_path") or ()
-        if _PUSHED in path[:1] and isinstance(inputs, Mapping) and "state" not in inputs:
+        if is_sent and place.call_id is None and isinstance(inputs, Mapping):
             self._runs.set_input(run, update_of(inputs))
 
     def _find_graph(self, parent: int | None, above: Place, metadata: Mapping[str, Any]) -> Place:

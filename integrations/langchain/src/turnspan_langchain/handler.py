@@ -171,7 +171,7 @@ class TurnspanHandler(Callbacks):
     ) -> None:
         """A tool is called; while it runs it is the current step."""
         run, parent = run_id.int, _above(parent_run_id)
-        known = serialized or {}
+        known, place = serialized or {}, self._chains.place_inside(parent, metadata or {})
         name = known.get("name") or kwargs.get("name") or "tool"
         self._runs.start_step(
             run,
@@ -179,13 +179,14 @@ class TurnspanHandler(Callbacks):
             name,
             parent=parent,
             facts={
-                "call_id": kwargs.get("tool_call_id"),
+                # In langchain-core 1.0 a tool's start does not tell its call.
+                "call_id": kwargs.get("tool_call_id") or place.call_id,
                 "description": known.get("description"),
                 "type": "function",
             },
             attempt=attempt_of(tags),
             activate=True,
-            about=self._chains.place_inside(parent, metadata or {}),
+            about=place,
         )
         self._runs.set_input(run, input_str if inputs is None else inputs)
 
@@ -197,7 +198,6 @@ class TurnspanHandler(Callbacks):
         try:
             if (message := said_by_tool(output)) is not None:
                 output = message.content
-                # In langchain-core 1.0 a tool's start does not tell its call.
                 self._runs.set_tool(run, call_id=message.tool_call_id)
                 if message.status == "error":
                     failed = {"type": "tool_error", "message": str(output)}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
-__all__ = ["HIDDEN", "Place", "attempt_of", "is_graph", "role_below"]
+__all__ = ["HIDDEN", "Place", "attempt_of", "call_in", "is_graph", "role_below"]
 
 Role = Literal["root", "agent", "node", "step", "passage"]
 
@@ -24,6 +24,7 @@ class Place:
     __slots__ = (
         "_inside",
         "agent",
+        "call_id",
         "checkpoint_id",
         "depth",
         "failed",
@@ -51,6 +52,7 @@ class Place:
         self.has_state: bool = False  # that of before
         self.interrupts: Sequence[Any] = ()
         self.failed: set[str] | None = None  # of a graph: the tasks that failed
+        self.call_id: str | None = None  # of the tool call that a node was sent
         self.task: Any = None
         self._inside: Place | None = None
 
@@ -65,6 +67,7 @@ class Place:
         """The place of what is passed through below it."""
         if self._inside is None:
             self._inside = self.below("passage", self.name)
+            self._inside.call_id = self.call_id
         return self._inside
 
 
@@ -83,6 +86,15 @@ def role_below(above: Place, name: str, metadata: Mapping[str, Any]) -> Role:
     if namespace == metadata.get("checkpoint_ns") and not above.is_graph:
         return "agent"
     return "step"
+
+
+def call_in(inputs: Any) -> str | None:
+    """The id of the one tool call that a node was sent to make."""
+    if isinstance(inputs, list) and len(inputs) == 1:
+        inputs = {"tool_call": inputs[0]}
+    call = inputs.get("tool_call") if isinstance(inputs, dict) else None
+    found = call.get("id") if isinstance(call, dict) else None
+    return found if isinstance(found, str) else None
 
 
 def attempt_of(tags: Sequence[str] | None) -> int:
