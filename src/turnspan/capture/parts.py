@@ -236,6 +236,12 @@ def _other(fields: Fields, limits: Limits) -> Fields:
     return {"type": word_of(fields["type"]), "content": _json(kept, limits)}
 
 
+def _as_it_is(fields: Fields, limits: Limits) -> Fields:
+    """A part in the conventions' own form."""
+    kept = _json({key: item for key, item in fields.items() if key != "type"}, limits)
+    return {**kept, "type": word_of(fields["type"])}
+
+
 def _json(value: object, limits: Limits) -> Any:
     """Structured data, whether it came as such or as JSON text; shared with nobody."""
     if type(value) is str:
@@ -249,9 +255,13 @@ def _json(value: object, limits: Limits) -> Any:
 
 
 def _media(fields: Fields, limits: Limits) -> Fields:
-    kind = word_of(fields["type"]).removeprefix("input_").removesuffix("_url")
+    kind = word_of(fields.get("modality")) or word_of(fields["type"])
+    kind = kind.removeprefix("input_").removesuffix("_url")
     places = ("source", f"{kind}_url", f"input_{kind}", kind)
     source = next((found for key in places if (found := as_fields(fields.get(key)))), fields)
+    kind = "document" if kind == "file" else kind
+    if known := word_of(source.get("file_id")):
+        return {"type": "file", "modality": kind, "file_id": known}
     where = next((text for key in _WHERE if (text := word_of(source.get(key)))), "")
     if where and not where.startswith("data:"):
         return {"type": "uri", "modality": kind, "uri": where}
@@ -283,8 +293,8 @@ def _shown(value: object, limits: Limits) -> str:
     return to_json(value, limits).text
 
 
-_WHERE: Final = ("url", "image_url", "file_url", "file_id")
-_DATA: Final = ("data", "base64", "file_data")
+_WHERE: Final = ("url", "image_url", "file_url", "uri")
+_DATA: Final = ("data", "base64", "file_data", "content")
 _BLOCKS: Final[dict[str, Callable[[Fields, Limits], Fields]]] = {
     "text": _said("text"),
     "input_text": _said("text"),
@@ -318,4 +328,9 @@ _BLOCKS: Final[dict[str, Callable[[Fields, Limits], Fields]]] = {
     "file": _media,
     "input_file": _media,
     "document": _media,
+    "blob": _media,
+    "uri": _media,
+    "compaction": _as_it_is,
+    "server_tool_call": _as_it_is,
+    "server_tool_call_response": _as_it_is,
 }
