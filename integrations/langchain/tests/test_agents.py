@@ -337,7 +337,7 @@ def test_a_sub_agent_in_a_tool_is_an_agent_below_it(handler, memory, runs, lc, i
     ids=["approve", "edit", "reject"],
 )
 def test_a_person_decides_about_a_tool(handler, memory, runs, lc, invoke, decision, shown, result):
-    """The first turn waits; the decision is the input of the second, and what it led to is there."""
+    """The first turn waits; the decision is the input of the second, which has what it led to."""
     desk = agent(
         lc,
         lc.said(calls=CALLS[:1]),

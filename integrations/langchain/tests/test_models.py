@@ -11,6 +11,7 @@ from langchain_core.output_parsers import JsonOutputParser
 from langchain_core.outputs import GenerationChunk
 from langchain_core.runnables import RunnableLambda, RunnableParallel
 from langchain_core.tools import tool
+from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from turnspan_langchain import TurnspanHandler
 
@@ -121,6 +122,24 @@ def test_an_error_in_the_middle_of_a_stream_keeps_what_was_said(handler, memory,
     assert (turn.status, step.status, step.output.content) == ("error", "error", "hell")
     assert (step.error.type, step.error.message) == ("RuntimeError", "cut")
     assert len(runs) == 0
+
+
+def test_the_tools_a_model_is_offered_are_kept_once(handler, memory, lc, invoke):
+    """However often it is asked, and though they are made anew for each call."""
+    model = lc.scripted(lc.said("a"), lc.said("b"))
+
+    def twice(question, config):
+        for _ in range(2):
+            reply = model.bind(tools=[convert_to_openai_tool(lc.add)]).invoke(question, config)
+        return reply
+
+    invoke(RunnableLambda(twice), "hi", config(handler))
+    (turn,) = memory.turns
+    (definition,) = turn.tool_definitions
+
+    assert (definition["name"], definition["description"]) == ("add", "Add two numbers.")
+    assert set(definition["parameters"]["properties"]) == {"a", "b"}
+    assert [step.input_tools for step in turn.steps] == [((0, 1),), ((0, 1),)]
 
 
 def test_two_prompts_at_once_are_two_turns(handler, memory, runs, lc):

@@ -6,9 +6,12 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Final
 
 from turnspan.capture.contents import set_input, set_output
+from turnspan.capture.definitions import looks_like_tools
 from turnspan.capture.drafts import USAGE_KEYS
 from turnspan.capture.parts import message_of, reasoning_of, text_of, without_media
+from turnspan.capture.requests import put_tools
 from turnspan.capture.values import encodable
+from turnspan.capture.weight import weigh_messages
 from turnspan.integrations.border import contained
 from turnspan.integrations.openings import exact
 from turnspan.integrations.run_tree import Run, RunTree
@@ -96,9 +99,10 @@ class Facts:
             told["finish_reason"] = finish_reason
         with run.lock:
             run.transcript.answered(origin, message)
-            draft.fields["output_messages"] = recorder.conversation(draft.turn).produced(
-                told, message
-            )
+            conversation = recorder.conversation(draft.turn)
+            known = len(conversation.messages)
+            draft.fields["output_messages"] = conversation.produced(told, message)
+            weigh_messages(recorder, draft.turn, known)
             if thought := reasoning_of(told):
                 draft.add_text("reasoning", encodable(thought))
             if text := text_of(told):
@@ -132,6 +136,15 @@ class Facts:
                 for key, value in state.items()
             }
             turn.fields[where] = recorder.json(shown)
+
+    @contained
+    def set_tools(self, run_id: Hashable, tools: object) -> None:
+        """Say which tools a model was offered: a list of definitions as providers take them."""
+        if (run := self._recorded(run_id)) is not None and looks_like_tools(tools):
+            draft = run.drafts[-1]
+            if draft.recorder.content:
+                with run.lock:
+                    put_tools(draft.recorder, draft, tools)
 
     @contained
     def set_usage(self, run_id: Hashable, **counts: float | None) -> None:
@@ -212,7 +225,11 @@ class Facts:
         draft = run.drafts[-1]
         with run.lock:
             forms = run.transcript.forms(messages, read)
-            draft.fields[where] = draft.recorder.conversation(draft.turn).given(forms)
+            conversation = draft.recorder.conversation(draft.turn)
+            known = len(conversation.messages)
+            draft.fields[where] = conversation.given(forms)
+            if len(conversation.messages) > known:
+                weigh_messages(draft.recorder, draft.turn, known)
 
     def _recorded(self, run_id: Hashable) -> Run | None:
         """The open run of that id, if it is a turn or step itself, and recorded."""

@@ -10,6 +10,7 @@ from turnspan import session  # by the front door, which says how a first use co
 from turnspan.capture.contents import set_input
 from turnspan.capture.context import Session, current_draft, current_session
 from turnspan.capture.drafts import Draft, TurnDraft
+from turnspan.capture.weight import weigh_messages
 from turnspan.integrations.transcript import transcript_of
 
 if TYPE_CHECKING:
@@ -95,7 +96,10 @@ def put_opening(draft: Draft, opening: Opening) -> None:
         set_input(recorder, draft, exact(opening.input))
         if opening.messages and opening.read is not None and recorder.content:
             forms = transcript.forms(opening.messages, opening.read)
-            draft.fields["input_messages"] = recorder.conversation(draft.turn).given(forms)
+            conversation = recorder.conversation(draft.turn)
+            known = len(conversation.messages)
+            draft.fields["input_messages"] = conversation.given(forms)
+            weigh_messages(recorder, draft.turn, known)
 
 
 def exact(value: object) -> object:

@@ -104,8 +104,11 @@ class TurnspanHandler(Callbacks):
         """A chat model is asked."""
         given, name = messages[0] if messages else [], _name(serialized, "chat model")
         told = Start(run_id.int, _above(parent_run_id), name, given, tags, metadata or {})
-        self._ask(told, model_asked(told.metadata, kwargs.get("invocation_params") or {}))
+        invocation = kwargs.get("invocation_params") or {}
+        self._ask(told, model_asked(told.metadata, invocation))
         self._runs.set_messages(told.run, given, read_message)
+        if tools := invocation.get("tools"):
+            self._runs.set_tools(told.run, tools)
 
     @contained
     def on_llm_start(
