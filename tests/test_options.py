@@ -174,6 +174,16 @@ def what_spans_carry(stage):
     return [b"marzipan" in request.body for request in stage.api.state.requests]
 
 
+@effect("profiles", ("langsmith", "laminar"))
+def which_vendors_keys_spans_carry(stage):
+    """Those of the vendors that are named."""
+    stage.configure(exporters=[f"otlp+{stage.api.url}"])
+    stage.ask("hello")
+    turnspan.flush()
+    names = (b"langsmith.span.kind", b"lmnr.span.input", b"langfuse.trace.name")
+    return [name in request.body for request in stage.api.state.requests for name in names]
+
+
 @effect("orphans", "turn")
 def what_becomes_of_a_tool_outside_a_turn(stage):
     """It is a turn of its own."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from turnspan.schema.journalled import Journalled, JournalledFeedback, JournalledTurn, journalled
 
@@ -33,6 +33,9 @@ __all__ = [
     "journalled",
     "takes_feedback",
 ]
+
+
+_NOTHING: Final[Mapping[str, Any]] = {}
 
 
 class Clock(Protocol):
@@ -106,13 +109,15 @@ class SpanSource(Protocol):
         user_id: str | None,
         agent: str,
         activate: bool,  # noqa: FBT001  # the same
+        known: Mapping[str, Any] = _NOTHING,
         /,
     ) -> OpenSpan:
         """Open a span of a turn (``kind="turn"``) or of a step (its kind).
 
         Without ``parent`` the span of the current OpenTelemetry context is the parent.
         With ``activate`` the span becomes current until `end`, which must then be called
-        in the same context; callbacks of frameworks never activate.
+        in the same context; callbacks of frameworks never activate. ``known`` are fields of a
+        step, in wire shape, that samplers may want to know.
         """
         ...
 

@@ -95,6 +95,12 @@ class Settings:
         "Put content on spans. Unset: in own mode as `content` says, in live mode not.",
         env="TURNSPAN_SPAN_CONTENT",
     )
+    profiles: tuple[str, ...] = _option(
+        (),
+        "Keys of vendors that spans carry beside the standard ones: `langsmith`, `laminar`, "
+        "`langfuse`, `openinference`. See [traces.md](traces.md).",
+        env="TURNSPAN_PROFILES",
+    )
     orphans: str = _option(
         "skip",
         "What a tool, model or step outside a turn does: `skip` records nothing, `turn` opens "

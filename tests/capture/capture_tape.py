@@ -39,7 +39,9 @@ class Spans:
         self.open: list[Span] = []
         self.left_out: list[bool] = []
 
-    def start(self, kind, name, started_ns, parent, session_id, user_id, agent, activate, /):
+    def start(
+        self, kind, name, started_ns, parent, session_id, user_id, agent, activate, known=(), /
+    ):
         trace_id = parent.trace_id if parent else self._ids.trace_id()
         span = Span(trace_id, self._ids.span_id(), parent.span_id if parent else None)
         self.open.append(span)

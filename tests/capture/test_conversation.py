@@ -206,7 +206,7 @@ LARGE = "QUJD" * 10_000
             {"type": "blob", "modality": "audio", "content": "QUJD", "mime_type": "wav"},
         ]),
         ([{"type": "file", "file": {"file_id": "file-1"}}], [
-            {"type": "uri", "modality": "file", "uri": "file-1"},
+            {"type": "file", "modality": "document", "file_id": "file-1"},
         ]),
         ([{"type": "image", "base64": LARGE, "mime_type": "image/png"}], [{
             "type": "uri", "modality": "image", "mime_type": "image/png", "size": 40_000,
@@ -214,6 +214,18 @@ LARGE = "QUJD" * 10_000
         }]),
         ([{"type": "tool_result", "tool_use_id": "c1", "content": [{"type": "text"}]}], [
             {"type": "tool_call_response", "id": "c1", "response": [{"type": "text"}]},
+        ]),
+        ([{"type": "uri", "modality": "video", "uri": URL}], [
+            {"type": "uri", "modality": "video", "uri": URL},
+        ]),
+        ([{"type": "blob", "modality": "image", "content": "QUJD", "mime_type": "image/png"}], [
+            {"type": "blob", "modality": "image", "content": "QUJD", "mime_type": "image/png"},
+        ]),
+        ([{"type": "server_tool_call", "name": "search", "server_tool_call": {"type": "w"}}], [
+            {"type": "server_tool_call", "name": "search", "server_tool_call": {"type": "w"}},
+        ]),
+        ([{"type": "compaction", "id": "c1", "content": "so far"}], [
+            {"type": "compaction", "id": "c1", "content": "so far"},
         ]),
         ([{"type": "web_search_result", "url": URL}], [
             {"type": "web_search_result", "content": {"url": URL}},

@@ -18,7 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 import turnspan
 
-SCHEMAS = Path(__file__).parents[1] / "telemetry" / "schemas"
+SCHEMAS = Path(__file__).parents[1] / "conformance" / "conventions" / "schemas"
 CONTENT = {
     "gen_ai.input.messages": "strict/gen-ai-input-messages.json",
     "gen_ai.output.messages": "strict/gen-ai-output-messages.json",

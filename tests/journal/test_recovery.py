@@ -124,6 +124,26 @@ def test_ranges_of_messages_that_were_not_kept_are_dropped(make, directory):
     assert [(s.input_messages, s.output_messages) for s in turn.steps] == [(((0, 1),), ())]
 
 
+def test_a_turn_that_was_cut_off_keeps_the_tools_its_models_were_offered(make, directory):
+    """The last record that names tools names them all; ranges beyond them are dropped."""
+    tools = [{"type": "function", "name": name} for name in "ab"]
+    first, second = (orjson.loads(step_line(10, c * 16, ended_at=50)) for c in "ab")
+    first["step"] |= {"input_tools": [[0, 1]], "system_instructions": [[0, 1]]}
+    second["step"] |= {"input_tools": [[1, 2], [2, 3]]}
+    records = [
+        orjson.loads(open_line(10)),
+        first | {"tool_definitions": tools[:1]},
+        second | {"tool_definitions": tools},
+    ]
+    plant(directory, b"".join(orjson.dumps(record) + b"\n" for record in records))
+
+    (raw,) = raw_turns(adopted(make))
+    turn = decode_turn(raw)
+    assert list(turn.tool_definitions) == tools
+    assert [step.input_tools for step in turn.steps] == [((0, 1),), ((1, 2),)]
+    assert [step.system_instructions for step in turn.steps] == [(), ()]
+
+
 def test_an_end_in_a_later_segment_is_paired(make, directory):
     """A rotation in the middle of a turn cuts nothing off."""
     plant(directory, open_line(1), turn_line(1))

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import Sampler
 
-SCHEMAS = Path(__file__).parent / "schemas"
+SCHEMAS = Path(__file__).parents[1] / "conformance" / "conventions" / "schemas"
 START = 1_700_000_000_000_000_000
 
 
@@ -153,6 +153,8 @@ def conforms() -> Callable[[dict[str, Any]], list[str]]:
         "gen_ai.tool.call.arguments": "gen-ai-tool-call-arguments.json",
         "gen_ai.tool.call.result": "gen-ai-tool-call-result.json",
         "gen_ai.retrieval.documents": "gen-ai-retrieval-documents.json",
+        "gen_ai.system_instructions": "strict/gen-ai-system-instructions.json",
+        "gen_ai.tool.definitions": "strict/gen-ai-tool-definitions.json",
     }
 
     def check(attributes: dict[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 
 from turnspan.telemetry.attributes import (
     SpanFacts,
-    agents_of_steps,
+    nested_agents,
     step_facts,
     turn_facts,
     with_notes,
@@ -138,10 +138,120 @@ def test_what_a_retrieval_found_is_a_list_of_documents(content, wire, steps, con
 
 def test_a_plain_step_keeps_its_name_and_claims_no_operation(wire, steps):
     """A step of no GenAI kind is an internal span of that name."""
-    facts = step_facts(steps.tool(kind="step", name="plan"), wire(), agent="a", content=True)
+    step = steps.tool(kind="step", name="plan", reasoning="first things first")
+    bare = step_facts(step, wire(), agent="a", content=False)
+    facts = step_facts(step, wire(), agent="a", content=True)
 
     expected = {"gen_ai.agent.name": "a", "gen_ai.conversation.id": "session-1"}
-    assert facts == SpanFacts("plan", 1, expected)
+    assert bare == SpanFacts("plan", 1, expected)
+    said = {
+        "input.value": '{"city":"Paris"}',
+        "input.mime_type": "application/json",
+        "output.value": "rain",
+        "output.mime_type": "text/plain",
+        "turnspan.reasoning": "first things first",
+    }
+    assert facts == SpanFacts("plan", 1, {**expected, **said})
+
+
+def test_an_embedding_says_what_the_conventions_know_of_it(wire, steps):
+    """It has no messages, no reason why it stopped, and no tokens that came out."""
+    model = {
+        "operation": "embeddings",
+        "provider": "openai",
+        "request_model": "embed-3",
+        "response_id": "r",
+        "parameters": {"dimensions": 256, "encoding_format": "float", "temperature": 1},
+        "finish_reasons": ["stop"],
+    }
+    step = steps.tool(kind="model", model=model, usage={"input_tokens": 4, "output_tokens": 0})
+    facts = step_facts(step, wire(), agent="a", content=True)
+
+    assert facts == SpanFacts(
+        "embeddings embed-3",
+        3,
+        {
+            "gen_ai.agent.name": "a",
+            "gen_ai.conversation.id": "session-1",
+            "gen_ai.operation.name": "embeddings",
+            "gen_ai.provider.name": "openai",
+            "gen_ai.request.model": "embed-3",
+            "gen_ai.embeddings.dimension.count": 256,
+            "gen_ai.request.encoding_formats": ["float"],
+            "gen_ai.usage.input_tokens": 4,
+            "input.value": '{"city":"Paris"}',
+            "input.mime_type": "application/json",
+            "output.value": "rain",
+            "output.mime_type": "text/plain",
+        },
+    )
+
+
+def test_instructions_and_tools_of_a_model_call_stand_on_its_span(wire, steps, conforms):
+    """Both are named by ranges; tools are those of the whole turn on its root."""
+    tools = [
+        {"type": "function", "name": "weather", "parameters": {"type": "object"}},
+        {"type": "web_search", "name": "web_search"},
+    ]
+    system = {"role": "system", "parts": [{"type": "text", "content": "Be brief."}]}
+    turn = wire(messages=[*wire()["messages"], system], tool_definitions=tools)
+    step = steps.model(system_instructions=[[2, 3]], input_tools=[[1, 2]])
+    facts = step_facts(step, turn, agent="a", content=True)
+    bare = step_facts(step, turn, agent="a", content=False)
+
+    assert json.loads(facts.attributes["gen_ai.system_instructions"]) == system["parts"]
+    assert json.loads(facts.attributes["gen_ai.tool.definitions"]) == tools[1:]
+    root = turn_facts(turn, content=True)
+    assert json.loads(root.attributes["gen_ai.tool.definitions"]) == tools
+    found = {*conforms(facts.attributes), *conforms(root.attributes)}
+    assert {"gen_ai.system_instructions", "gen_ai.tool.definitions"} <= found
+    assert not {"gen_ai.system_instructions", "gen_ai.tool.definitions"} & bare.attributes.keys()
+
+
+def test_a_provider_that_nobody_named_is_unknown(wire, steps):
+    """The conventions require one on every model call; none is guessed."""
+    facts = step_facts(steps.model(model={}), wire(), agent="a", content=False)
+
+    assert (facts.name, facts.attributes["gen_ai.provider.name"]) == ("chat", "unknown")
+
+
+@pytest.mark.parametrize(
+    "given, expected",
+    [
+        ({"response_format": {"type": "json_schema"}}, {"gen_ai.output.type": "json"}),
+        ({"response_format": {"type": "text"}}, {"gen_ai.output.type": "text"}),
+        ({"response_format": "auto"}, {}),
+        ({"n": 2}, {"gen_ai.request.choice.count": 2}),
+        ({"n": 1}, {}),
+        ({"stream": True}, {"gen_ai.request.stream": True}),
+        ({"stream": False}, {}),
+        ({"reasoning_effort": "low"}, {"gen_ai.request.reasoning.level": "low"}),
+        ({"stop": ["a", "b"]}, {"gen_ai.request.stop_sequences": ["a", "b"]}),
+        ({"stop": [1]}, {}),
+        ({"seed": 2**63}, {}),
+        ({"top_k": 1.5}, {}),
+        ({"previous_response_id": "r1"}, {"gen_ai.request.previous_response.id": "r1"}),
+    ],
+)
+def test_a_request_says_what_the_conventions_have_a_name_for(given, expected, wire, steps):
+    """A parameter of another type than theirs is left out, and so is what goes without saying."""
+    model = {"parameters": given}
+    step = steps.model(model=model, usage=None)
+    found = step_facts(step, wire(), agent="a", content=False).attributes
+
+    asked = ("gen_ai.request.", "gen_ai.output.")
+    assert {key: value for key, value in found.items() if key.startswith(asked)} == expected
+
+
+def test_the_root_speaks_for_its_own_models_alone(wire, steps):
+    """Embeddings and what a nested agent asked say nothing of why the turn stopped."""
+    nested = steps.tool(id="1" * 16, kind="agent", name="helper")
+    inner = steps.model(id="2" * 16, parent_id="1" * 16, model={"request_model": "other"})
+    embedding = steps.model(id="3" * 16, model={"operation": "embeddings", "request_model": "e"})
+    found = turn_facts(wire(steps=[steps.model(), inner, nested, embedding]), content=False)
+
+    assert found.attributes["gen_ai.request.model"] == "gpt-5"
+    assert found.attributes["gen_ai.response.finish_reasons"] == ["tool_call"]
 
 
 def test_steps_under_a_nested_agent_name_that_agent(wire, steps):
@@ -153,8 +263,8 @@ def test_steps_under_a_nested_agent_name_that_agent(wire, steps):
     turn = wire(steps=[deep, inner, nested, cyclic, steps.tool()])
 
     facts = step_facts(nested, turn, agent="helper", content=True)
-    assert agents_of_steps(turn) == dict.fromkeys(("1" * 16, "2" * 16, "3" * 16), "helper")
-    assert agents_of_steps(wire()) == {}
+    assert nested_agents(turn["steps"]) == dict.fromkeys(("1" * 16, "2" * 16, "3" * 16), "helper")
+    assert nested_agents(wire()["steps"]) == {}
     assert facts.name == "invoke_agent helper"
     assert facts.attributes["gen_ai.agent.name"] == "helper"
 

@@ -22,14 +22,15 @@ def record():
             session, user = turn.get("session_id"), turn.get("user_id")
             agent = turn["agent"]["name"]
             at = fields["started_at"]
-            return source.start(kind, name, at, parent, session, user, agent, True)
+            return source.start(kind, name, at, parent, session, user, agent, True, fields)
 
         root = start("turn", turn["agent"]["name"], turn, None)
         inside(trace.get_current_span())
         opened = {"root": root}
         for step in turn["steps"]:
             span = start(step["kind"], step["name"], step, root)
-            source.end(span, {**step, "messages": turn["messages"]})
+            tools = turn.get("tool_definitions", [])
+            source.end(span, {**step, "messages": turn["messages"], "tool_definitions": tools})
             opened[step["id"]] = span
         source.end(root, turn)
         return opened
@@ -108,13 +109,19 @@ def test_the_sampler_knows_operation_agent_and_tool_at_the_start(
             return "asking"
 
     make_global(Asking())
-    record(LiveSpans(ids), wire(steps=[steps.model(), steps.tool()]))
+    record(LiveSpans(ids), wire(steps=[steps.model(), steps.model(model={}), steps.tool()]))
 
     common = {"gen_ai.agent.name": "support", "gen_ai.conversation.id": "session-1"}
     operation = "gen_ai.operation.name"
-    tool = {operation: "execute_tool", "gen_ai.tool.name": "weather"}
+    tool = {
+        operation: "execute_tool",
+        "gen_ai.tool.name": "weather",
+        "gen_ai.tool.type": "function",
+    }
+    asked_for = {"gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-5"}
     assert asked == [
         ("invoke_agent support", SpanKind.INTERNAL, {**common, operation: "invoke_agent"}),
+        ("chat gpt-5", SpanKind.CLIENT, {**common, operation: "chat", **asked_for}),
         ("chat", SpanKind.CLIENT, {**common, operation: "chat"}),
         ("execute_tool weather", SpanKind.INTERNAL, {**common, **tool}),
     ]

@@ -9,10 +9,12 @@ import orjson
 
 from turnspan.capture.calls import Call, messages_in
 from turnspan.capture.conversation import Conversation, Ranges
-from turnspan.capture.drafts import Draft, Fields, TurnDraft
+from turnspan.capture.drafts import Draft, TurnDraft
 from turnspan.capture.parts import looks_like_message, reasoning_of, text_of
 from turnspan.capture.replies import Reply, read_reply
+from turnspan.capture.requests import put_instructions, put_request
 from turnspan.capture.values import cut_text, encodable, quick_json, to_json
+from turnspan.capture.weight import weigh_messages
 
 if TYPE_CHECKING:
     from turnspan.capture.recorder import Recorder
@@ -24,11 +26,9 @@ __all__ = [
     "put_state",
     "set_input",
     "set_output",
-    "weigh",
 ]
 
 JSON = "application/json"
-_MODEL_NAMES = ("model", "model_name", "model_id")
 
 
 def put_input(
@@ -37,7 +37,7 @@ def put_input(
     """Keep the arguments of one call as the input of ``draft``."""
     if not recorder.content:
         if call.kind == "model":
-            _put_model_arguments(draft, call.parameters.named(args, kwargs))
+            put_request(recorder, draft, call.parameters.named(args, kwargs))
         return
     if recorder.redaction is not None:
         named = recorder.redaction.arguments_of(draft, call.parameters.named(args, kwargs))
@@ -75,8 +75,10 @@ def _put_arguments(recorder: Recorder, draft: Draft, kind: str, named: dict[str,
         _put_json(recorder, draft, "input", named)
         return
     if kind == "model":
-        _put_model_arguments(draft, named)
+        put_request(recorder, draft, named)
     if (name := messages_in(named)) is not None:
+        if kind == "model":
+            put_instructions(recorder, draft, named)
         _put_messages(recorder, draft, named.pop(name))
     elif len(named) == 1 and type(only := next(iter(named.values()))) is str:
         _put_text(recorder, draft, "input", only)
@@ -185,34 +187,10 @@ def _put_messages(recorder: Recorder, draft: Draft, messages: Any) -> None:
     conversation = recorder.conversation(draft.turn)
     known = len(conversation.messages)
     ranges = conversation.given(messages)
-    _weigh_messages(recorder, draft.turn, known)
+    weigh_messages(recorder, draft.turn, known)
     draft.fields["input_messages"] = ranges
     if draft.kind != "model":
         _put_last_text(recorder, draft, conversation, ranges)
-
-
-def weigh(recorder: Recorder, turn: TurnDraft, where: str, size: int) -> bool:
-    """Whether ``size`` more characters fit into ``turn``; if not, that is noted."""
-    turn.size += size
-    if turn.size <= recorder.max_turn_bytes:
-        return True
-    turn.size -= size
-    turn.cut(where, f"the turn is over {recorder.max_turn_bytes} bytes", size)
-    return False
-
-
-def _weigh_messages(recorder: Recorder, turn: TurnDraft, first: int) -> None:
-    """Count the messages from ``first`` on, and note those that are not whole."""
-    longest = recorder.max_bytes - 4  # a cut may spare the last character
-    for place, message in enumerate(recorder.conversation(turn).messages[first:], first):
-        size = 0
-        for part in message["parts"]:
-            text = part.get("content")
-            size += len(text) if type(text) is str else 64
-            if type(text) is str and len(text) * 4 > longest and len(text.encode()) > longest:
-                turn.cut(f"messages/{place}", f"over {recorder.max_bytes} bytes")
-        if not weigh(recorder, turn, f"messages/{place}", size):
-            message["parts"] = []
 
 
 def _put_last_text(
@@ -226,23 +204,6 @@ def _put_last_text(
                 return
 
 
-def _put_model_arguments(draft: Draft, named: dict[str, Any]) -> None:
-    """The model's name and plain parameters, which are no part of the input."""
-    model: Fields = {}
-    for name in _MODEL_NAMES:
-        if type(named.get(name)) is str:
-            model["request_model"] = named.pop(name)
-    parameters = [name for name, value in named.items() if _is_parameter(value)]
-    if parameters:
-        model["parameters"] = {name: named.pop(name) for name in parameters}
-    draft.merge("model", model)
-
-
-def _is_parameter(value: object) -> bool:
-    kind = type(value)
-    return kind is int or kind is float or kind is bool
-
-
 def _put_reply_facts(draft: Draft, reply: Reply) -> None:
     draft.merge("usage", {**reply.usage, **draft.fields.get("usage", {})})
     draft.merge("model", {**reply.model, **draft.fields.get("model", {})})
@@ -254,7 +215,7 @@ def _put_reply(recorder: Recorder, draft: Draft, reply: Reply) -> None:
         draft.add_text("reasoning", thought)
     conversation = recorder.conversation(draft.turn)
     produced = conversation.produced(reply.message, *reply.origin)
-    _weigh_messages(recorder, draft.turn, len(conversation.messages) - 1)
+    weigh_messages(recorder, draft.turn, len(conversation.messages) - 1)
     draft.fields["output_messages"] = produced
     if text := text_of(reply.message):
         _put_text(recorder, draft, "output", text)

@@ -27,6 +27,7 @@ class Conversation:
     __slots__ = (
         "_answers",
         "_held",
+        "_instructions",
         "_last_ids",
         "_last_ranges",
         "_limits",
@@ -42,6 +43,7 @@ class Conversation:
         self._places: dict[int, int] = {}
         self._held: list[object] = []
         self._answers: dict[bytes, int] = {}
+        self._instructions: dict[bytes, int] = {}
         self._last_ids: list[int] = []
         self._last_ranges: Ranges = []
 
@@ -58,6 +60,18 @@ class Conversation:
                 _extend(ranges, self._place(message))
             self._last_ids, self._last_ranges = ids, list(ranges)
         return ranges
+
+    def instructed(self, message: Fields) -> Ranges:
+        """Where the instructions ``message`` stand, known by what they say; added if new."""
+        read = message_of(message, self._limits)
+        with self._lock:
+            key = _key(read)
+            place = None if key is None else self._instructions.get(key)
+            if place is None:
+                place = self._add(read)
+                if key is not None:
+                    self._instructions[key] = place
+        return [(place, place + 1)]
 
     def produced(self, message: Fields, *origin: object) -> Ranges:
         """Add an answer; ``origin`` are the objects it may come back as in the history."""

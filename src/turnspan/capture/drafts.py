@@ -16,6 +16,7 @@ import orjson
 
 if TYPE_CHECKING:
     from turnspan.capture.conversation import Conversation
+    from turnspan.capture.definitions import Definitions
     from turnspan.capture.recorder import Recorder
     from turnspan.capture.streams import Stream
     from turnspan.ports import OpenSpan
@@ -113,10 +114,12 @@ class TurnDraft(Draft):
     session_id: str | None = None
     user_id: str | None = None
     conversation: Conversation | None = None
+    definitions: Definitions | None = None  # of the tools that its models were offered
     size: int = 0  # characters of content kept so far
     usage: Fields | None = None  # summed over the model steps
     steps_journalled: int = 0
     messages_journalled: int = 0
+    tools_journalled: int = 0
     held_back: bool = False  # by sampling: recorded, and written only if it is to be kept
     has_more: bool = False  # something beside steps stands on the draft and not yet in its fields
     read_state: Callable[[], Any] | None = None
@@ -144,14 +147,27 @@ class TurnDraft(Draft):
     def new_step_records(self) -> Iterator[Fields]:
         """The records of what it has done since this was last asked."""
         messages = self.conversation.messages if self.conversation is not None else []
+        tools = self.definitions.kept if self.definitions is not None else []
         for fields in self.steps[self.steps_journalled :]:
             record: Fields = {"record": "step", "turn_id": self.id}
             if len(messages) > self.messages_journalled:
                 record["messages_from"] = self.messages_journalled
                 record["messages"] = messages[self.messages_journalled :]
                 self.messages_journalled = len(messages)
+            if len(tools) > self.tools_journalled:
+                record["tool_definitions"] = tools  # whole: there are few
+                self.tools_journalled = len(tools)
             self.steps_journalled += 1
             yield {**record, "step": fields}
+
+    def take_back(self, fields: Fields) -> bool:
+        """Forget a step that ended, which is to go on; False if it is not there."""
+        for place in range(len(self.steps) - 1, -1, -1):
+            if self.steps[place] is fields:
+                del self.steps[place]
+                self.steps_journalled -= place < self.steps_journalled
+                return True
+        return False
 
     def add_usage(self, usage: Mapping[str, Any]) -> None:
         """Count what a model step used towards the turn."""

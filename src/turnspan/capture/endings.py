@@ -12,7 +12,7 @@ from turnspan.capture.drafts import Draft, Fields, TurnDraft
 if TYPE_CHECKING:
     from turnspan.capture.recorder import Recorder
 
-__all__ = ["drop_contents", "leave_elsewhere", "put_rest", "restore"]
+__all__ = ["drop_contents", "leave_elsewhere", "put_rest", "restore", "with_context"]
 
 
 def put_rest(recorder: Recorder, turn: TurnDraft) -> None:
@@ -26,6 +26,8 @@ def put_rest(recorder: Recorder, turn: TurnDraft) -> None:
         fields["usage"] = turn.usage
     if turn.conversation is not None:
         fields["messages"] = turn.conversation.messages
+    if turn.definitions is not None:
+        fields["tool_definitions"] = turn.definitions.kept
     if turn.cuts is not None:
         fields["truncated"] = turn.cuts
 
@@ -39,6 +41,16 @@ def drop_contents(turn: TurnDraft, fields: Fields, max_bytes: int) -> None:
             turn.size -= size
             where = f"steps/{fields['id']}/{key}"
             turn.cut(where, f"the turn is over {max_bytes} bytes", size)
+
+
+def with_context(turn: TurnDraft, fields: Fields) -> Fields:
+    """What a step says, and what of ``turn`` it names by ranges."""
+    told = dict(fields)
+    if turn.conversation is not None:
+        told["messages"] = turn.conversation.messages
+    if turn.definitions is not None:
+        told["tool_definitions"] = turn.definitions.kept
+    return told
 
 
 def restore(draft: Draft, token: Token[Draft | None]) -> None:

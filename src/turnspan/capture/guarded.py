@@ -22,6 +22,9 @@ from turnspan.ports import Activation, OpenSpan, SpanSource, TurnLog
 
 __all__ = ["guarded"]
 
+_OF_THE_TURN = ("messages", "tool_definitions")
+_NOTHING: Mapping[str, Any] = {}
+
 
 def guarded(
     policy: Policy, log: TurnLog, spans: SpanSource
@@ -73,6 +76,7 @@ class _GuardedSpans:
         user_id: str | None,
         agent: str,
         activate: bool,  # noqa: FBT001  # as the port has it
+        known: Mapping[str, Any] = _NOTHING,
         /,
     ) -> OpenSpan:
         """Open a span under names and ids as they are written."""
@@ -81,13 +85,14 @@ class _GuardedSpans:
             name, agent = redaction.line(name), redaction.line(agent)
             session_id = redaction.identifier(session_id, "session_id")
             user_id = redaction.identifier(user_id, "user_id")
+            known = _known(known, redaction)
         except Exception as exc:  # border: the turn goes on without its names
             if is_anothers(exc):
                 raise
             say("redaction", "turnspan: the names of a span are withheld", error=exc)
-            name, agent, session_id, user_id = WITHHELD, WITHHELD, None, None
+            name, agent, session_id, user_id, known = WITHHELD, WITHHELD, None, None, _NOTHING
         return self._spans.start(
-            kind, name, started_ns, parent, session_id, user_id, agent, activate
+            kind, name, started_ns, parent, session_id, user_id, agent, activate, known
         )
 
     def end(self, span: OpenSpan, fields: Mapping[str, Any], /) -> Mapping[str, Any] | None:
@@ -137,11 +142,25 @@ def _as_record(fields: Mapping[str, Any]) -> dict[str, Any]:
     """A turn is its record; a step stands in one, with the messages it was given."""
     if "kind" not in fields:
         return dict(fields)
-    step = {key: item for key, item in fields.items() if key != "messages"}
-    return {"record": "step", "messages": fields.get("messages", ()), "step": step}
+    step = {key: item for key, item in fields.items() if key not in _OF_THE_TURN}
+    return {"record": "step", **_of_the_turn(fields), "step": step}
 
 
 def _as_fields(record: dict[str, Any]) -> dict[str, Any]:
     if record.get("record") != "step":
         return record
-    return {**record["step"], "messages": record.get("messages", ())}
+    return {**record["step"], **_of_the_turn(record)}
+
+
+def _of_the_turn(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What a step names by ranges."""
+    return {key: fields[key] for key in _OF_THE_TURN if key in fields}
+
+
+def _known(known: Mapping[str, Any], redaction: Redaction) -> dict[str, Any]:
+    """Of what is known of a model or tool as its step begins, the words, as they are written."""
+    return {
+        key: {name: redaction.line(said) for name, said in known[key].items() if type(said) is str}
+        for key in ("model", "tool")
+        if key in known
+    }

@@ -6,11 +6,12 @@ from typing import Any
 
 import orjson
 
-from turnspan.capture.contents import set_input, set_output, weigh
+from turnspan.capture.contents import set_input, set_output
 from turnspan.capture.context import current_draft
 from turnspan.capture.drafts import USAGE_KEYS, Draft, StepDraft, TurnDraft
 from turnspan.capture.parts import Fields
 from turnspan.capture.values import encodable, to_json
+from turnspan.capture.weight import weigh
 from turnspan.notices import say
 
 __all__ = ["OpenStep", "OpenTurn", "current_step", "current_turn"]

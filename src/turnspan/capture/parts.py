@@ -24,6 +24,7 @@ __all__ = [
     "reasoning_of",
     "rows_of",
     "text_of",
+    "without_media",
     "word_of",
 ]
 
@@ -129,6 +130,15 @@ def reasoning_of(message: Fields) -> str:
     return "\n".join(found)
 
 
+def without_media(value: object, limits: Limits) -> object:
+    """A tool's result: where it is blocks with media among them, these become parts."""
+    blocks = rows_of(value)
+    fields = [as_fields(block) or {} for block in blocks]
+    if not any(_BLOCKS.get(word_of(block.get("type"))) is _media for block in fields):
+        return value
+    return [part for block in blocks for part in _block(block, limits)]
+
+
 def _role(fields: Fields) -> str:
     if role := word_of(fields.get("role")):
         return "system" if role == "developer" else role
@@ -213,7 +223,8 @@ def _tool_call(call: object, limits: Limits) -> Fields:
 
 
 def _response(call_id: object, response: object, limits: Limits) -> Fields:
-    part: Fields = {"type": "tool_call_response", "response": _json(response, limits)}
+    shown = response if type(response) is str else without_media(response, limits)
+    part: Fields = {"type": "tool_call_response", "response": _json(shown, limits)}
     if known := word_of(call_id):
         part["id"] = known
     return part
@@ -223,6 +234,12 @@ def _other(fields: Fields, limits: Limits) -> Fields:
     """A part of a kind that the conventions have no name for: kept under its own."""
     kept = {key: item for key, item in fields.items() if key != "type"}
     return {"type": word_of(fields["type"]), "content": _json(kept, limits)}
+
+
+def _as_it_is(fields: Fields, limits: Limits) -> Fields:
+    """A part in the conventions' own form."""
+    kept = _json({key: item for key, item in fields.items() if key != "type"}, limits)
+    return {**kept, "type": word_of(fields["type"])}
 
 
 def _json(value: object, limits: Limits) -> Any:
@@ -238,9 +255,13 @@ def _json(value: object, limits: Limits) -> Any:
 
 
 def _media(fields: Fields, limits: Limits) -> Fields:
-    kind = word_of(fields["type"]).removeprefix("input_").removesuffix("_url")
+    kind = word_of(fields.get("modality")) or word_of(fields["type"])
+    kind = kind.removeprefix("input_").removesuffix("_url")
     places = ("source", f"{kind}_url", f"input_{kind}", kind)
     source = next((found for key in places if (found := as_fields(fields.get(key)))), fields)
+    kind = "document" if kind == "file" else kind
+    if known := word_of(source.get("file_id")):
+        return {"type": "file", "modality": kind, "file_id": known}
     where = next((text for key in _WHERE if (text := word_of(source.get(key)))), "")
     if where and not where.startswith("data:"):
         return {"type": "uri", "modality": kind, "uri": where}
@@ -272,8 +293,8 @@ def _shown(value: object, limits: Limits) -> str:
     return to_json(value, limits).text
 
 
-_WHERE: Final = ("url", "image_url", "file_url", "file_id")
-_DATA: Final = ("data", "base64", "file_data")
+_WHERE: Final = ("url", "image_url", "file_url", "uri")
+_DATA: Final = ("data", "base64", "file_data", "content")
 _BLOCKS: Final[dict[str, Callable[[Fields, Limits], Fields]]] = {
     "text": _said("text"),
     "input_text": _said("text"),
@@ -307,4 +328,9 @@ _BLOCKS: Final[dict[str, Callable[[Fields, Limits], Fields]]] = {
     "file": _media,
     "input_file": _media,
     "document": _media,
+    "blob": _media,
+    "uri": _media,
+    "compaction": _as_it_is,
+    "server_tool_call": _as_it_is,
+    "server_tool_call_response": _as_it_is,
 }

@@ -7,6 +7,7 @@ that callers of decorated functions reach through `wrappers` never raise; the ot
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
@@ -16,7 +17,7 @@ from turnspan.capture.contents import put_input, put_output
 from turnspan.capture.context import Session, current_draft, current_session
 from turnspan.capture.conversation import Conversation
 from turnspan.capture.drafts import Draft, Fields, StepDraft, TurnDraft, trace_of
-from turnspan.capture.endings import drop_contents, leave_elsewhere, put_rest, restore
+from turnspan.capture.endings import drop_contents, leave_elsewhere, put_rest, restore, with_context
 from turnspan.capture.extras import put_extras, put_last_extras
 from turnspan.capture.failures import error_of, status_of
 from turnspan.capture.guarded import guarded
@@ -56,6 +57,7 @@ class Recorder:
         self._spans = spans
         self._start_span = spans.start
         self._end_span = spans.end
+        self.clock: Clock = clock
         self._now_ns = clock.now_ns
         self._monotonic_ns = clock.monotonic_ns
         self._turn_id = ids.turn_id
@@ -67,6 +69,7 @@ class Recorder:
         self.max_bytes: int = options.limits.max_bytes
         self.short_chars: int = self.max_bytes // 4  # fits whatever its characters are
         self.orphans: bool = options.orphans
+        self.directory: Path | None = options.directory
         self.opened: int = 0
         self.recorded: int = 0
         self.lost: int = 0
@@ -193,6 +196,7 @@ class Recorder:
             turn.user_id,
             turn.agent,
             activate,
+            known,
         )
         step_id = span.span_id.to_bytes(8, "big").hex()
         fields: Fields = {
@@ -210,7 +214,7 @@ class Recorder:
             step.token = current_draft.set(step)
         return step
 
-    def close(self, draft: Draft, status: str = "ok") -> None:  # noqa: C901  # see above
+    def close(self, draft: Draft, status: str = "ok") -> None:
         """End ``draft``, whose output and error are set; a second time does nothing."""
         if draft.ended:
             return
@@ -229,9 +233,7 @@ class Recorder:
             self._close_turn(turn, fields)
             return
         turn.open_steps.pop(fields["id"], None)
-        shown = fields
-        if turn.conversation is not None and draft.span.mode == "live":
-            shown = {**fields, "messages": turn.conversation.messages}
+        shown = fields if draft.span.mode == "own" else with_context(turn, fields)
         if (notes := self._end_span(draft.span, shown)) is not None:
             fields["span"] = notes
         if turn.ended:

@@ -41,6 +41,8 @@ STRUCTURE: Final = frozenset(
         "schema_version",
         "input_messages",
         "output_messages",
+        "system_instructions",
+        "input_tools",
         "messages_from",
         "mode",
         "resumes",
@@ -312,6 +314,15 @@ def _shaped_entries(entries: Any) -> Any:
     return {key: shape_of(item) for key, item in entries.items()}
 
 
+def _shaped_tool(tool: Fields) -> Fields:
+    """What a tool is called, and that it said more."""
+    kept = ("type", "name")
+    return {
+        key: item if key in kept else said_shape(item) if type(item) is str else shape_of(item)
+        for key, item in tool.items()
+    }
+
+
 def _shaped_notes(notes: Any) -> Any:
     """What other code put on a span, every text of it replaced by its length."""
     if type(notes) is str:
@@ -334,6 +345,7 @@ _LEVELS: Final = {
     "comment": "comment",
     "rating": "comment",
     "span": "span_notes",
+    "tool_definitions": "messages",
 }
 _SHAPED: Final[dict[str, Callable[[Any], Any]]] = {
     "reasoning": said_shape,
@@ -342,4 +354,5 @@ _SHAPED: Final[dict[str, Callable[[Any], Any]]] = {
     "metadata": _shaped_entries,
     "tags": lambda tags: [said_shape(tag) for tag in tags],
     "span": _shaped_notes,
+    "tool_definitions": lambda tools: [_shaped_tool(tool) for tool in tools],
 }

@@ -25,6 +25,7 @@ from turnspan.telemetry.limits import SpanLimits
 from turnspan.telemetry.otlp import RequestWriter
 from turnspan.telemetry.otlp_logs import feedback_request
 from turnspan.telemetry.span_content import content_on_spans
+from turnspan.telemetry.vendor_keys import profiles_named
 
 if TYPE_CHECKING:
     from turnspan.settings import Settings
@@ -60,6 +61,7 @@ class OtlpExporter:
 
     Raises:
         ExporterError: a URL is malformed, or its key cannot stand in a header.
+        SettingsError: there is no profile of a name.
     """
 
     takes_feedback = True
@@ -71,6 +73,7 @@ class OtlpExporter:
         headers: Mapping[str, str] | None = None,
         content: bool = True,
         limits: SpanLimits | None = None,
+        profiles: Sequence[str] = (),
         logs_endpoint: str | None = None,
         logs_headers: Mapping[str, str] | None = None,
     ) -> None:
@@ -86,7 +89,9 @@ class OtlpExporter:
             headers=headers if logs_headers is None else logs_headers,
         )
         self._content = content
-        self._writer = RequestWriter(content=content, limits=limits or SpanLimits())
+        self._writer = RequestWriter(
+            content=content, limits=limits or SpanLimits(), profiles=profiles_named(profiles)
+        )
         self._recent = RecentTurns()
         self._takes_spans = False  # as far as we have seen
         self._closed = False
@@ -175,7 +180,7 @@ def from_url(url: str, *, settings: Settings) -> OtlpExporter:
 
     Raises:
         ExporterError: the URL or a header variable is malformed.
-        SettingsError: a span limit is unreadable.
+        SettingsError: there is no profile of a name.
     """
     environ = os.environ
     is_bare = url == "otlp:"
@@ -184,6 +189,7 @@ def from_url(url: str, *, settings: Settings) -> OtlpExporter:
         headers=headers_of("TRACES", environ),
         content=content_on_spans(settings, environ, live=False),
         limits=SpanLimits.read(environ),
+        profiles=settings.profiles,
         logs_endpoint=endpoint_of("LOGS", environ) if is_bare else None,
         logs_headers=headers_of("LOGS", environ),
     )

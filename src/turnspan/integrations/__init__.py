@@ -13,14 +13,15 @@ from turnspan.lazy import lazy_names
 if TYPE_CHECKING:
     from turnspan.integrations.border import contained
     from turnspan.integrations.patches import Patches
-    from turnspan.integrations.runs import Opening, Runs
+    from turnspan.integrations.runs import Opening, Runs, Waiting
 
-__all__ = ["Opening", "Patches", "Runs", "contained"]
+__all__ = ["Opening", "Patches", "Runs", "Waiting", "contained"]
 
 _HOMES = {
     "Opening": "turnspan.integrations.runs",
     "Patches": "turnspan.integrations.patches",
     "Runs": "turnspan.integrations.runs",
+    "Waiting": "turnspan.integrations.runs",
     "contained": "turnspan.integrations.border",
 }
 

@@ -67,14 +67,17 @@ def interrupted(opened: Mapping[str, Any], parts: Iterable[Mapping[str, Any]]) -
     times = [step.get("ended_at", 0) for step in steps]
     ended_at = max([opened["started_at"], *times])
     messages = _joined(opened.get("messages"), parts)
-    steps = [_in_range(step, len(messages)) for step in steps]
-    fields = {**_in_range(opened, len(messages)), "status": "interrupted", "ended_at": ended_at}
+    tools = max((part.get("tool_definitions") or [] for part in parts), key=len, default=[])
+    steps = [_in_range(step, len(messages), len(tools)) for step in steps]
+    fields = {**_in_range(opened, len(messages), 0), "status": "interrupted", "ended_at": ended_at}
     fields.pop("record", None)
     fields.setdefault("schema_version", 1)
     if steps:
         fields["steps"] = steps
     if messages:
         fields["messages"] = messages
+    if tools:
+        fields["tool_definitions"] = tools
     usage = _summed(step["usage"] for step in steps if "usage" in step and _is_model(step))
     if usage:
         fields["usage"] = usage
@@ -100,10 +103,11 @@ def _joined(first: object, parts: Iterable[Mapping[str, Any]]) -> list[Any]:
     return joined
 
 
-def _in_range(fields: Mapping[str, Any], count: int) -> dict[str, Any]:
-    """``fields`` of a turn or step without ranges of messages beyond the ``count`` there are."""
+def _in_range(fields: Mapping[str, Any], messages: int, tools: int) -> dict[str, Any]:
+    """``fields`` of a turn or step without ranges beyond so many ``messages`` and ``tools``."""
     kept = dict(fields)
-    for name in ("input_messages", "output_messages"):
+    counts = dict.fromkeys(("input_messages", "output_messages", "system_instructions"), messages)
+    for name, count in {**counts, "input_tools": tools}.items():
         ranges = [each for each in kept.pop(name, ()) if each[1] <= count]
         if ranges:
             kept[name] = ranges

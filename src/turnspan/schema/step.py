@@ -83,6 +83,13 @@ class Step(Value):
     output_messages: tuple[Range, ...] = Field(
         default=(), description="Half-open ranges of the turn's messages this step produced."
     )
+    system_instructions: tuple[Range, ...] = Field(
+        default=(),
+        description="Half-open ranges of the turn's messages that it was given apart from those.",
+    )
+    input_tools: tuple[Range, ...] = Field(
+        default=(), description="Half-open ranges of the turn's tool definitions it was offered."
+    )
     reasoning: str | None = None
     error: Error | None = None
     agent: Agent | None = Field(default=None, description="Set on nested agents.")

@@ -41,6 +41,11 @@ class Turn(Value):
     output_messages: tuple[Range, ...] = Field(
         default=(), description="Half-open ranges of the messages that were its answer."
     )
+    tool_definitions: tuple[dict[str, Any], ...] = Field(
+        default=(),
+        description="Each tool that its models were offered, once: `type`, `name`, `description`, "
+        "`parameters`.",
+    )
     steps: tuple[Step, ...] = Field(default=(), description="In the order they ended.")
     state_before: Any = None
     state_after: Any = None

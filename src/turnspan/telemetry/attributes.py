@@ -15,9 +15,17 @@ from typing import Any, TypeAlias
 import orjson
 
 from turnspan.telemetry import semconv as names
-from turnspan.telemetry.messages import documents, input_messages, object_json, output_messages
+from turnspan.telemetry.messages import (
+    definitions,
+    documents,
+    input_messages,
+    instructions,
+    object_json,
+    output_messages,
+)
+from turnspan.telemetry.model_attributes import is_embedding, model_attributes, put_usage
 
-__all__ = ["SpanFacts", "agents_of_steps", "failure", "step_facts", "turn_facts", "with_notes"]
+__all__ = ["SpanFacts", "failure", "nested_agents", "step_facts", "turn_facts", "with_notes"]
 
 Fields: TypeAlias = Mapping[str, Any]
 _FAILED = frozenset(("error", "interrupted"))
@@ -53,6 +61,8 @@ def turn_facts(turn: Fields, *, content: bool) -> SpanFacts:
     _about_models(attributes, turn)
     if content:
         _messages(facts, turn, turn.get("messages", ()))
+        if tools := turn.get("tool_definitions"):
+            attributes[names.TOOL_DEFINITIONS] = definitions([(0, len(tools))], tools)
         _overlay(attributes, turn)
         if session_id:
             attributes[names.SESSION_ID] = session_id
@@ -78,6 +88,9 @@ def step_facts(step: Fields, turn: Fields, *, agent: str, content: bool) -> Span
         attributes[names.METADATA] = orjson.dumps(metadata).decode()
     if fill := _KINDS.get(step["kind"]):
         fill(facts, step, turn, content=content)
+    elif content:  # no convention names what a plain step was given
+        _overlay(attributes, step)
+        _reasoning(attributes, step)
     return facts
 
 
@@ -112,9 +125,8 @@ def failure(fields: Fields) -> tuple[str, str] | None:
     return None
 
 
-def agents_of_steps(turn: Fields) -> dict[str, str]:
+def nested_agents(steps: Sequence[Fields]) -> dict[str, str]:
     """Step id → name of the nested agent it ran under; empty where there is none."""
-    steps: Sequence[Fields] = turn.get("steps", ())
     nested = {s["id"]: _agent_name(s) for s in steps if s["kind"] == "agent"}
     if not nested:
         return {}
@@ -141,11 +153,10 @@ def _fail(facts: SpanFacts, fields: Fields) -> None:
 
 
 def _about_agent(attributes: dict[str, Any], agent: Fields, usage: Fields | None) -> None:
-    if description := agent.get("description"):
-        attributes[names.AGENT_DESCRIPTION] = description
+    _copy(attributes, agent, _AGENT_FIELDS)
     if usage:
         # Caches and reasoning were taken off the internal agent span in 2026.
-        _usage(attributes, usage, names.USAGE[:2])
+        put_usage(attributes, usage, names.USAGE[:2])
 
 
 def _about_turn(attributes: dict[str, Any], turn: Fields) -> None:
@@ -160,19 +171,33 @@ def _about_turn(attributes: dict[str, Any], turn: Fields) -> None:
 
 
 def _about_models(attributes: dict[str, Any], turn: Fields) -> None:
-    """Finish reasons of the last model call, and the model where it was always the same one."""
+    """Finish reasons of its last model call, and the model where it was always the same one."""
     reasons = None
-    if models := [s.get("model") or {} for s in turn.get("steps", ()) if s["kind"] == "model"]:
+    if models := _own_models(turn.get("steps", ())):
         reasons = models[-1].get("finish_reasons")
         requested = {m.get("request_model") for m in models}
         if len(requested) == 1 and (model := requested.pop()):
             attributes[names.REQUEST_MODEL] = model
+    _put_reasons(attributes, turn, reasons)
+
+
+def _put_reasons(attributes: dict[str, Any], fields: Fields, reasons: Any = None) -> None:
+    """Why an agent stopped: as its model did, else as it ended."""
     if reasons:
         attributes[names.FINISH_REASONS] = list(reasons)
     elif names.ERROR_TYPE in attributes:
         attributes[names.FINISH_REASONS] = ["error"]
-    elif attributes[names.TURN_STATUS] == "ok":
+    elif fields.get("status", "ok") == "ok":
         attributes[names.FINISH_REASONS] = ["stop"]
+
+
+def _own_models(steps: Sequence[Fields]) -> list[Fields]:
+    """What the turn's own agent asked of models, in the order the answers came."""
+    asked = [s for s in steps if s["kind"] == "model" and not is_embedding(s)]
+    if any(s["kind"] == "agent" for s in steps):
+        nested = nested_agents(steps)
+        asked = [s for s in asked if s["id"] not in nested]
+    return [s.get("model") or {} for s in asked]
 
 
 def _messages(facts: SpanFacts, fields: Fields, messages: Sequence[Fields]) -> None:
@@ -192,6 +217,11 @@ def _overlay(attributes: dict[str, Any], fields: Fields) -> None:
         attributes[names.OUTPUT_MIME_TYPE] = content.get("mime_type", "text/plain")
 
 
+def _reasoning(attributes: dict[str, Any], step: Fields) -> None:
+    if reasoning := step.get("reasoning"):
+        attributes[names.REASONING] = reasoning
+
+
 def _tool(facts: SpanFacts, step: Fields, turn: Fields, *, content: bool) -> None:
     attributes, name = facts.attributes, step["name"]
     facts.name = f"{names.EXECUTE_TOOL} {name}"
@@ -206,6 +236,7 @@ def _tool(facts: SpanFacts, step: Fields, turn: Fields, *, content: bool) -> Non
     if (result := step.get("output")) and facts.status != names.STATUS_ERROR:
         attributes[names.TOOL_RESULT] = object_json(result, "result")
     _overlay(attributes, step)
+    _reasoning(attributes, step)
     if session_id := turn.get("session_id"):
         attributes[names.SESSION_ID] = session_id
     if user_id := turn.get("user_id"):
@@ -213,25 +244,21 @@ def _tool(facts: SpanFacts, step: Fields, turn: Fields, *, content: bool) -> Non
 
 
 def _model(facts: SpanFacts, step: Fields, turn: Fields, *, content: bool) -> None:
-    attributes, model = facts.attributes, step.get("model") or {}
-    operation = model.get("operation", names.CHAT)
-    requested = model.get("request_model")
-    facts.name = f"{operation} {requested}" if requested else operation
     facts.kind = names.KIND_CLIENT
-    attributes[names.OPERATION_NAME] = operation
-    _copy(attributes, model, _MODEL_FIELDS)
-    _request(attributes, model.get("parameters") or {})
-    if reasons := model.get("finish_reasons"):
-        attributes[names.FINISH_REASONS] = list(reasons)
-    elif names.ERROR_TYPE in attributes:
-        attributes[names.FINISH_REASONS] = ["error"]
-    if usage := step.get("usage"):
-        _usage(attributes, usage, names.USAGE)
-    if (first := step.get("first_chunk_at")) is not None:
-        attributes[names.REQUEST_STREAM] = True
-        attributes[names.TIME_TO_FIRST_CHUNK] = (first - step["started_at"]) / 1e9
-    if content:
-        _messages(facts, step, turn.get("messages", ()))
+    facts.name = model_attributes(facts.attributes, step)
+    if not content:
+        return
+    if is_embedding(step):
+        _overlay(facts.attributes, step)
+        _reasoning(facts.attributes, step)
+        return
+    messages = turn.get("messages", ())
+    _messages(facts, step, messages)
+    if ranges := step.get("system_instructions"):
+        facts.attributes[names.SYSTEM_INSTRUCTIONS] = instructions(ranges, messages)
+    if ranges := step.get("input_tools"):
+        known = turn.get("tool_definitions", ())
+        facts.attributes[names.TOOL_DEFINITIONS] = definitions(ranges, known)
 
 
 def _retrieval(facts: SpanFacts, step: Fields, _turn: Fields, *, content: bool) -> None:
@@ -242,6 +269,7 @@ def _retrieval(facts: SpanFacts, step: Fields, _turn: Fields, *, content: bool) 
     attributes[names.DATA_SOURCE_ID] = name
     if not content:
         return
+    _reasoning(attributes, step)
     if given := step.get("input"):
         attributes[names.RETRIEVAL_QUERY] = given.get("content", "")
     if found := step.get("output"):
@@ -254,6 +282,7 @@ def _agent(facts: SpanFacts, step: Fields, turn: Fields, *, content: bool) -> No
     attributes[names.OPERATION_NAME] = names.INVOKE_AGENT
     attributes[names.AGENT_NAME] = name
     _about_agent(attributes, step.get("agent") or {}, step.get("usage"))
+    _put_reasons(attributes, step)
     if content:
         _messages(facts, step, turn.get("messages", ()))
 
@@ -264,45 +293,14 @@ def _copy(attributes: dict[str, Any], source: Fields, table: tuple[tuple[str, st
             attributes[name] = value
 
 
-def _usage(attributes: dict[str, Any], usage: Fields, table: Sequence[tuple[str, str]]) -> None:
-    for field, name in table:
-        if (count := usage.get(field)) is not None:
-            attributes[name] = count
-    if (cost := usage.get("cost_usd")) is not None:
-        attributes[names.COST_USD] = float(cost)
-
-
-def _request(attributes: dict[str, Any], parameters: Fields) -> None:
-    for key, value in parameters.items():
-        if key == "stream" and value is True:
-            attributes[names.REQUEST_STREAM] = True
-        elif found := names.REQUEST_PARAMETERS.get(key):
-            name, kind = found
-            if (typed := _typed(value, kind)) is not None and (name, typed) != _ONE_CHOICE:
-                attributes[name] = typed
-
-
-def _typed(value: Any, kind: type) -> Any:
-    """``value`` as the convention's type, None where it is of another."""
-    if kind is float and type(value) is int:
-        return float(value)
-    if kind is list:
-        items = [value] if isinstance(value, str) else value
-        sound = isinstance(items, list) and all(isinstance(item, str) for item in items)
-        return items if sound else None
-    return value if type(value) is kind else None
-
-
-_ONE_CHOICE = (names.CHOICE_COUNT, 1)
 _KINDS = {"tool": _tool, "model": _model, "retrieval": _retrieval, "agent": _agent}
+_AGENT_FIELDS = (
+    ("description", names.AGENT_DESCRIPTION),
+    ("id", names.AGENT_ID),
+    ("version", names.AGENT_VERSION),
+)
 _TOOL_FIELDS = (
     ("call_id", names.TOOL_CALL_ID),
     ("type", names.TOOL_TYPE),
     ("description", names.TOOL_DESCRIPTION),
-)
-_MODEL_FIELDS = (
-    ("provider", names.PROVIDER_NAME),
-    ("request_model", names.REQUEST_MODEL),
-    ("response_model", names.RESPONSE_MODEL),
-    ("response_id", names.RESPONSE_ID),
 )

@@ -19,8 +19,11 @@ from turnspan.telemetry.off import OffSpans
 from turnspan.telemetry.own import OwnSpans
 from turnspan.telemetry.sampling import Sampler
 from turnspan.telemetry.span_content import content_on_spans
+from turnspan.telemetry.vendor_keys import profiles_named
 
 __all__ = ["AutoSpans", "check", "span_source"]
+
+_NOTHING: Mapping[str, Any] = {}
 
 
 class AutoSpans:
@@ -46,12 +49,15 @@ class AutoSpans:
         user_id: str | None,
         agent: str,
         activate: bool,  # noqa: FBT001  # keywords would cost the caller
+        known: Mapping[str, Any] = _NOTHING,
         /,
     ) -> OpenSpan:
         """Open a span where its turn's spans are made."""
         live = _has_provider() if parent is None else parent.mode == "live"
         source: SpanSource = self._live if live else self._own
-        return source.start(kind, name, started_ns, parent, session_id, user_id, agent, activate)
+        return source.start(
+            kind, name, started_ns, parent, session_id, user_id, agent, activate, known
+        )
 
     def activation(self) -> SpanActivation:
         """For one stream."""
@@ -82,13 +88,14 @@ def check(settings: Settings, *, otlp: bool) -> None:
     """See that ``settings`` name one maker of spans; ``otlp``: there is an `otlp+…` exporter.
 
     Raises:
-        SettingsError: every span would arrive twice.
+        SettingsError: every span would arrive twice, or there is no profile of a name.
     """
     if settings.spans == "live" and otlp:
         raise SettingsError(
             "spans='live' and an otlp+… exporter would send every span twice",
             fix="leave out the exporter, or let turnspan make the spans: spans='own'",
         )
+    profiles_named(settings.profiles)
 
 
 def span_source(
@@ -105,7 +112,11 @@ def span_source(
     own = OwnSpans(ids, Sampler.read(environ))
     if settings.spans == "own" or otlp:
         return own
-    live = LiveSpans(ids, content=content_on_spans(settings, environ, live=True))
+    live = LiveSpans(
+        ids,
+        content=content_on_spans(settings, environ, live=True),
+        profiles=profiles_named(settings.profiles),
+    )
     if settings.spans == "live":
         return live
     _load_named_provider(environ)

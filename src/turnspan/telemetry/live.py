@@ -38,8 +38,11 @@ from turnspan.telemetry.evaluation import (
 )
 from turnspan.telemetry.light import state_of
 from turnspan.telemetry.live_events import emit_event
+from turnspan.telemetry.vendor_keys import Described, Profile, add_keys
 
 __all__ = ["LiveSpan", "LiveSpans"]
+
+_NOTHING: Mapping[str, Any] = {}
 
 Fields: TypeAlias = Mapping[str, Any]
 
@@ -94,11 +97,14 @@ class LiveSpans:
     Thread-safe. Whatever a provider, sampler or processor raises is logged, not passed on.
     """
 
-    __slots__ = ("_content", "_ids", "_recent", "_tracer")
+    __slots__ = ("_content", "_ids", "_profiles", "_recent", "_tracer")
 
-    def __init__(self, ids: Ids, *, content: bool = False) -> None:
+    def __init__(
+        self, ids: Ids, *, content: bool = False, profiles: Sequence[Profile] = ()
+    ) -> None:
         self._ids = ids
         self._content = content
+        self._profiles = profiles
         self._tracer: tuple[TracerProvider, Tracer] | None = None
         self._recent = RecentTurns()
 
@@ -112,6 +118,7 @@ class LiveSpans:
         user_id: str | None,
         agent: str,
         activate: bool,  # noqa: FBT001  # keywords would cost the caller
+        known: Mapping[str, Any] = _NOTHING,
         /,
     ) -> LiveSpan:
         """Start a span with what the conventions want known to samplers."""
@@ -121,8 +128,8 @@ class LiveSpans:
         live.agent = agent = name if kind == "agent" else above.agent if above else agent
         live.is_turn = kind == "turn"
         live.session_id, live.user_id = session_id, user_id
-        live.name, span_kind, known = _opening(kind, name, agent)
-        live.given = given = known.copy()
+        live.name, span_kind, first = _opening(kind, name, agent, *_sampled_by(kind, known))
+        live.given = given = first.copy()
         if session_id:
             given[names.CONVERSATION_ID] = session_id
         live.token = live.span = None
@@ -139,7 +146,8 @@ class LiveSpans:
     def end(self, span: OpenSpan, fields: Fields, /) -> None:
         """Put the rest on ``span`` and end it at the time the turn or step ended.
 
-        A model step that names messages by ranges needs the turn's `messages` in ``fields``.
+        A step that names messages or tools by ranges needs the turn's `messages` and
+        `tool_definitions` in ``fields``.
         """
         if not isinstance(span, LiveSpan):
             return
@@ -183,10 +191,10 @@ class LiveSpans:
 
     def _facts(self, span: LiveSpan, fields: Fields) -> SpanFacts:
         try:
-            return _facts_of(span, fields, content=self._content)
+            return _facts_of(span, fields, content=self._content, profiles=self._profiles)
         except (TypeError, ValueError):
             # Content that no JSON can hold, such as a lone surrogate; the rest can be told.
-            return _facts_of(span, fields, content=False)
+            return _facts_of(span, fields, content=False, profiles=self._profiles)
 
     def _started(
         self,
@@ -240,30 +248,60 @@ class LiveSpans:
         live.flags, live.sampled, live.state = 0, False, ""
 
 
-def _facts_of(span: LiveSpan, fields: Fields, *, content: bool) -> SpanFacts:
+def _facts_of(
+    span: LiveSpan, fields: Fields, *, content: bool, profiles: Sequence[Profile]
+) -> SpanFacts:
     if span.is_turn:
-        return turn_facts(fields, content=content)
-    turn = {
-        "session_id": span.session_id,
-        "user_id": span.user_id,
-        "messages": fields.get("messages", ()),
-    }
-    return step_facts(fields, turn, agent=span.agent, content=content)
+        turn, facts = fields, turn_facts(fields, content=content)
+    else:
+        turn = {
+            "session_id": span.session_id,
+            "user_id": span.user_id,
+            "messages": fields.get("messages", ()),
+            "tool_definitions": fields.get("tool_definitions", ()),
+        }
+        facts = step_facts(fields, turn, agent=span.agent, content=content)
+    if profiles:
+        add_keys(profiles, facts.attributes, Described(fields, turn, facts.attributes, content))
+    return facts
+
+
+def _sampled_by(kind: str, known: Fields) -> tuple[str | None, ...]:
+    """What of ``known`` the conventions want known to samplers, beside names."""
+    if kind == "tool" and (tool := known.get("tool")):
+        return (tool.get("type"),)
+    if kind == "model" and (model := known.get("model")):
+        return (model.get("operation"), model.get("provider"), model.get("request_model"))
+    return ()
 
 
 @lru_cache(maxsize=1024)
-def _opening(kind: str, name: str, agent: str) -> tuple[str, SpanKind, dict[str, Any]]:
-    """Name, kind and first attributes of a span; whoever changes those takes a copy."""
+def _opening(
+    kind: str,
+    name: str,
+    agent: str,
+    detail: str | None = None,
+    provider: str | None = None,
+    model: str | None = None,
+) -> tuple[str, SpanKind, dict[str, Any]]:
+    """Name, kind and first attributes of a span; whoever changes those takes a copy.
+
+    ``detail`` is the type of a tool, or the operation of a model call.
+    """
     given: dict[str, Any] = {names.AGENT_NAME: agent}
     span_kind = _KINDS.get(kind, SpanKind.INTERNAL)
     operation = _OPERATIONS.get(kind)
     if operation is None:
         return name, span_kind, given
+    if kind == "model":
+        # Which model a call will name may not be known yet: its span is renamed at the end.
+        operation, name = detail or operation, model or ""
+    elif kind == "tool" and detail:
+        given[names.TOOL_TYPE] = detail
     given[names.OPERATION_NAME] = operation
-    if key := _NAMED.get(kind):
-        given[key] = name
-    # Which model a call will name is not known yet: its span is renamed at the end.
-    return operation if kind == "model" else f"{operation} {name}", span_kind, given
+    said = ((_NAMED.get(kind), name), (names.PROVIDER_NAME, provider))
+    given |= {key: value for key, value in said if key and value}
+    return f"{operation} {name}" if name else operation, span_kind, given
 
 
 def _context_of(above: LiveSpan | None, current: Context) -> Context:
@@ -321,5 +359,9 @@ _OPERATIONS = {
     "model": names.CHAT,
     "retrieval": names.RETRIEVAL,
 }
-_NAMED = {"tool": names.TOOL_NAME, "retrieval": names.DATA_SOURCE_ID}
+_NAMED = {
+    "tool": names.TOOL_NAME,
+    "model": names.REQUEST_MODEL,
+    "retrieval": names.DATA_SOURCE_ID,
+}
 _SAMPLED = int(TraceFlags.SAMPLED)

@@ -11,7 +11,21 @@ from typing import Any, TypeAlias
 
 import orjson
 
-__all__ = ["documents", "input_messages", "object_json", "output_messages"]
+from turnspan.telemetry.parts import (
+    sound_definition,
+    sound_document,
+    sound_message,
+    sound_parts,
+)
+
+__all__ = [
+    "definitions",
+    "documents",
+    "input_messages",
+    "instructions",
+    "object_json",
+    "output_messages",
+]
 
 Fields: TypeAlias = Mapping[str, Any]
 
@@ -26,7 +40,7 @@ _URI = ("http://", "https://", "data:", "s3://", "gs://", "file://")
 def input_messages(fields: Fields, messages: Sequence[Fields]) -> str | None:
     """What a turn or step was given: the messages its ranges name, else its input as one."""
     if ranges := fields.get("input_messages"):
-        return _dump([_with_parts(m) for m in _at(ranges, messages)])
+        return _dump([sound_message(m) for m in _at(ranges, messages)])
     if content := fields.get("input"):
         return (_USER + _part(content) + b"]}]").decode()
     return None
@@ -38,7 +52,7 @@ def output_messages(fields: Fields, messages: Sequence[Fields], *, failed: bool)
         found = _at(ranges, messages)
         said = (fields.get("model") or {}).get("finish_reasons") or ()
         told = [
-            _finished(m, said[i] if i < len(said) else None, failed=failed)
+            _finished(sound_message(m), said[i] if i < len(said) else None, failed=failed)
             for i, m in enumerate(found)
         ]
         return _dump(_reasoned(told, fields.get("reasoning")))
@@ -54,14 +68,24 @@ def output_messages(fields: Fields, messages: Sequence[Fields], *, failed: bool)
     return (_ASSISTANT + b",".join(parts) + end).decode()
 
 
+def instructions(ranges: Sequence[Sequence[int]], messages: Sequence[Fields]) -> str:
+    """The parts of the messages that stand at ``ranges`` as system instructions."""
+    found = _at(ranges, messages)
+    return _dump([part for m in found for part in sound_parts(m.get("parts") or ())])
+
+
+def definitions(ranges: Sequence[Sequence[int]], known: Sequence[Fields]) -> str:
+    """The tool definitions at ``ranges`` among those that are ``known``."""
+    return _dump([sound_definition(definition) for definition in _at(ranges, known)])
+
+
 def object_json(content: Fields, key: str) -> str:
     """``content`` as a JSON object; what is none is wrapped as ``{key: …}``."""
     text: str = content.get("content", "")
     if content.get("mime_type") != _JSON:
         return _dump({key: text})
-    if text.startswith("{") and text.endswith("}"):
-        return text
-    return _dump({key: _value(text)})
+    value = _value(text)
+    return text if isinstance(value, dict) else _dump({key: value})
 
 
 def documents(content: Fields) -> str:
@@ -70,25 +94,20 @@ def documents(content: Fields) -> str:
     if content.get("mime_type") == _JSON:
         found = _value(found)
     items = found if isinstance(found, list) else [found]
-    return _dump([item if isinstance(item, dict) else {"content": item} for item in items])
+    return _dump([sound_document(item) for item in items])
 
 
 def _at(ranges: Sequence[Sequence[int]], messages: Sequence[Fields]) -> list[Fields]:
     return [m for start, end in ranges for m in messages[start:end]]
 
 
-def _with_parts(message: Fields) -> Fields:
-    return message if "parts" in message else {**message, "parts": []}
-
-
 def _finished(message: Fields, said: str | None, *, failed: bool) -> Fields:
-    if message.get("finish_reason") and "parts" in message:
+    if message.get("finish_reason"):
         return message
-    parts = message.get("parts") or []
+    parts = message["parts"]
     calls = bool(parts) and parts[-1].get("type") == "tool_call"
-    reason = message.get("finish_reason") or said
-    reason = reason or ("error" if failed else "tool_call" if calls else "stop")
-    return {**message, "parts": parts, "finish_reason": reason}
+    reason = said or ("error" if failed else "tool_call" if calls else "stop")
+    return {**message, "finish_reason": reason}
 
 
 def _reasoned(messages: list[Fields], reasoning: str | None) -> list[Fields]:

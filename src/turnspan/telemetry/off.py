@@ -11,6 +11,8 @@ from turnspan.telemetry.activation import NoActivation
 
 __all__ = ["OffSpan", "OffSpans"]
 
+_NOTHING: Mapping[str, Any] = {}
+
 
 @dataclass(slots=True)
 class OffSpan:
@@ -59,6 +61,7 @@ class OffSpans:
         user_id: str | None,
         agent: str,
         activate: bool,  # noqa: FBT001  # keywords would cost the caller
+        known: Mapping[str, Any] = _NOTHING,
         /,
     ) -> OffSpan:
         """Draw ids; OpenTelemetry's context is neither read nor changed."""

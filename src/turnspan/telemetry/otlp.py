@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from turnspan.telemetry import semconv as names
 from turnspan.telemetry.attributes import (
     SpanFacts,
-    agents_of_steps,
+    nested_agents,
     step_facts,
     turn_facts,
     with_notes,
@@ -22,6 +22,7 @@ from turnspan.telemetry.attributes import (
 from turnspan.telemetry.by_resource import ByResource
 from turnspan.telemetry.limits import SpanLimits, cut
 from turnspan.telemetry.protobuf import attributes, delimited, text, varint
+from turnspan.telemetry.vendor_keys import Described, Profile, add_keys
 
 __all__ = ["RequestWriter"]
 
@@ -36,11 +37,18 @@ class RequestWriter:
     Requests set one behind the other parse as one. Not thread-safe.
     """
 
-    __slots__ = ("_by_resource", "_content", "_limits")
+    __slots__ = ("_by_resource", "_content", "_limits", "_profiles")
 
-    def __init__(self, *, content: bool, limits: SpanLimits = _NO_LIMITS) -> None:
+    def __init__(
+        self,
+        *,
+        content: bool,
+        limits: SpanLimits = _NO_LIMITS,
+        profiles: Sequence[Profile] = (),
+    ) -> None:
         self._content = content
         self._limits = limits
+        self._profiles = profiles
         self._by_resource = ByResource()
 
     def add(self, turn: Fields) -> None:
@@ -74,26 +82,34 @@ class RequestWriter:
         links = trace.get("links", ())
         # A turn does not say whether its parent was remote; a span without one has none that was.
         suffix = _flags(flags) if parent_id else local
-        yield self._span(facts, turn, [_ids(trace_id, root_id, parent_id), state], suffix, links)
-        agents = agents_of_steps(turn)
+        ids = _ids(trace_id, root_id, parent_id)
+        yield self._span(facts, turn, turn, [ids, state], suffix, links)
+        steps = turn.get("steps", ())
+        agents = nested_agents(steps)
         agent = turn["agent"]["name"]
-        for step in turn.get("steps", ()):
+        for step in steps:
             by = agents.get(step["id"], agent) if agents else agent
             facts = step_facts(step, turn, agent=by, content=content)
             ids = _ids(trace_id, step["id"], step.get("parent_id") or root_id)
-            yield self._span(facts, step, [ids, state], local, ())
+            yield self._span(facts, step, turn, [ids, state], local, ())
 
     def _span(
         self,
         facts: SpanFacts,
         source: Fields,
+        turn: Fields,
         parts: list[bytes],
         suffix: bytes,
         links: Sequence[Fields],
     ) -> list[bytes]:
+        said = None
+        if self._profiles:  # of what we put there: what other code did may be of any form
+            said = Described(source, turn, dict(facts.attributes), self._content)
         if notes := source.get("span"):
             with_notes(facts, notes)
             links = [*links, *(notes.get("links") or ())]
+        if said is not None:
+            add_keys(self._profiles, facts.attributes, said)
         name = facts.name.encode()
         parts += (b"\x2a", varint(len(name)), name, _KINDS[facts.kind])
         parts += (source["started_at"].to_bytes(8, "little"), b"\x41")

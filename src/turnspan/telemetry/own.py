@@ -18,6 +18,7 @@ from turnspan.telemetry.sampling import Sampler
 
 __all__ = ["OwnSpans"]
 
+_NOTHING: Mapping[str, Any] = {}
 _OURS = frozenset({LightSpan, LightStepSpan})
 _SAMPLED_FLAG = 1
 _RANDOM_FLAG = 2  # W3C level 2: whoever passes a trace on keeps it
@@ -48,6 +49,7 @@ class OwnSpans:
         user_id: str | None,
         agent: str,
         activate: bool,  # noqa: FBT001  # keywords would cost the caller
+        known: Mapping[str, Any] = _NOTHING,
         /,
     ) -> LightSpan:
         """Open a span; without ``parent`` under the current one of OpenTelemetry."""

@@ -14,6 +14,7 @@ SCHEMA_URL: Final = "https://opentelemetry.io/schemas/gen-ai-dev/1.42.0-dev"
 
 # Source: the same, model/gen-ai/registry, `gen_ai.operation.name`
 CHAT: Final = "chat"
+EMBEDDINGS: Final = "embeddings"
 EXECUTE_TOOL: Final = "execute_tool"
 INVOKE_AGENT: Final = "invoke_agent"
 RETRIEVAL: Final = "retrieval"
@@ -33,6 +34,9 @@ FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
 TIME_TO_FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"
 INPUT_MESSAGES: Final = "gen_ai.input.messages"
 OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
+OUTPUT_TYPE: Final = "gen_ai.output.type"
+SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
+TOOL_DEFINITIONS: Final = "gen_ai.tool.definitions"
 TOOL_NAME: Final = "gen_ai.tool.name"
 TOOL_TYPE: Final = "gen_ai.tool.type"
 TOOL_DESCRIPTION: Final = "gen_ai.tool.description"
@@ -46,6 +50,9 @@ OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
 CACHE_READ_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
 CACHE_WRITE_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
 REASONING_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
+
+# Ours: the conventions require a provider of every model call, and have no word for not knowing
+UNKNOWN_PROVIDER: Final = "unknown"
 
 # Source: the same; our field → attribute
 USAGE: Final = (
@@ -71,7 +78,16 @@ REQUEST_PARAMETERS: Final[dict[str, tuple[str, type]]] = {
     "stop_sequences": ("gen_ai.request.stop_sequences", list),
     "n": ("gen_ai.request.choice.count", int),
     "reasoning_effort": ("gen_ai.request.reasoning.level", str),
+    "previous_response_id": ("gen_ai.request.previous_response.id", str),
 }
+EMBEDDING_PARAMETERS: Final[dict[str, tuple[str, type]]] = {
+    "dimensions": ("gen_ai.embeddings.dimension.count", int),
+    "encoding_format": ("gen_ai.request.encoding_formats", list),
+    "encoding_formats": ("gen_ai.request.encoding_formats", list),
+}
+# Source: the same, `gen_ai.output.type`; what a client's `response_format` calls it → its member
+OUTPUT_TYPES: Final = {"text": "text", "json_object": "json", "json_schema": "json"}
+
 CHOICE_COUNT: Final = "gen_ai.request.choice.count"
 
 # Source: the same, model/gen-ai/events.yaml, `gen_ai.evaluation.result`
@@ -118,6 +134,9 @@ TURN_STATUS: Final = "turnspan.turn.status"
 TURN_RESUMES: Final = "turnspan.turn.resumes"
 FEEDBACK_ID: Final = "turnspan.feedback.id"
 STEP_STATUS: Final = "turnspan.step.status"
+REASONING: Final = "turnspan.reasoning"  # of steps that have no messages to hold it as a part
+AGENT_ID: Final = "turnspan.agent.id"  # of the registry's own, internal agent spans carry neither
+AGENT_VERSION: Final = "turnspan.agent.version"
 TAGS: Final = "turnspan.tags"
 METADATA: Final = "turnspan.metadata"
 COST_USD: Final = "turnspan.usage.cost_usd"

@@ -15,7 +15,14 @@ from langchain_core.outputs import LLMResult
 
 from turnspan_langchain.messages import read_message
 
-__all__ = ["model_asked", "model_replied", "provider_of", "reply_in", "usage_in"]
+__all__ = [
+    "model_asked",
+    "model_replied",
+    "provider_of",
+    "reply_in",
+    "text_of_token",
+    "usage_in",
+]
 
 _PROVIDERS: Final = {
     "amazon_bedrock": "aws.bedrock",
@@ -86,6 +93,20 @@ def model_replied(result: LLMResult, origin: object) -> dict[str, Any]:
         "finish_reasons": [reason] if isinstance(reason, str) else None,
     }
     return {key: value for key, value in known.items() if value}
+
+
+def text_of_token(token: Any, chunk: Any) -> str | None:
+    """What a piece of a stream says; empty for thoughts and calls, None if it says nothing."""
+    if isinstance(token, str) and token:
+        return token
+    if isinstance(token, list):
+        said = [block.get("text") for block in token if isinstance(block, dict)]
+        text = "".join(each for each in said if isinstance(each, str))
+        return text if text or token else None
+    message = getattr(chunk, "message", None)
+    calls = getattr(message, "tool_call_chunks", None)
+    thinks = getattr(message, "additional_kwargs", {}).get("reasoning_content")
+    return "" if calls or thinks else None
 
 
 def usage_in(result: LLMResult, origin: object) -> dict[str, Any]:

@@ -1,0 +1,36 @@
+"""How much a turn holds, against how much it may hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from turnspan.capture.drafts import TurnDraft
+
+if TYPE_CHECKING:
+    from turnspan.capture.recorder import Recorder
+
+__all__ = ["weigh", "weigh_messages"]
+
+
+def weigh(recorder: Recorder, turn: TurnDraft, where: str, size: int) -> bool:
+    """Whether ``size`` more characters fit into ``turn``; if not, that is noted."""
+    turn.size += size
+    if turn.size <= recorder.max_turn_bytes:
+        return True
+    turn.size -= size
+    turn.cut(where, f"the turn is over {recorder.max_turn_bytes} bytes", size)
+    return False
+
+
+def weigh_messages(recorder: Recorder, turn: TurnDraft, first: int) -> None:
+    """Count the messages from ``first`` on, and note those that are not whole."""
+    longest = recorder.max_bytes - 4  # a cut may spare the last character
+    for place, message in enumerate(recorder.conversation(turn).messages[first:], first):
+        size = 0
+        for part in message["parts"]:
+            text = part.get("content")
+            size += len(text) if type(text) is str else 64
+            if type(text) is str and len(text) * 4 > longest and len(text.encode()) > longest:
+                turn.cut(f"messages/{place}", f"over {recorder.max_bytes} bytes")
+        if not weigh(recorder, turn, f"messages/{place}", size):
+            message["parts"] = []
