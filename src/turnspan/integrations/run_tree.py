@@ -104,6 +104,8 @@ class RunTree:
             else:
                 run.root.members.pop(run_id, None)
                 self._hear(run.root)
+            if not self._runs:
+                self._shrink()
             return run
 
     def sweep(self, root: Run) -> list[Run]:
@@ -113,6 +115,8 @@ class RunTree:
             root.members.clear()
             for run in left:
                 self._runs.pop(run.id, None)
+            if not self._runs:
+                self._shrink()
             return left
 
     def stale(self, max_roots: int, max_idle_s: float) -> list[Hashable]:
@@ -133,6 +137,11 @@ class RunTree:
         self._runs: dict[Hashable | None, Run] = {}
         self._roots: OrderedDict[Hashable, Run] = OrderedDict()
         self.find: Callable[[Hashable | None], Run | None] = self._runs.get
+
+    def _shrink(self) -> None:
+        """Give back the tables of the many that were open once: emptying them does not."""
+        self._runs.clear()
+        self._roots.clear()
 
     def _hear(self, root: Run) -> None:
         if root.id in self._roots:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, ToolMessage
 
 from turnspan_langchain.graphs import is_command, is_interrupt_id
 
@@ -37,7 +37,8 @@ _ASSISTANT: Final = frozenset({"ai", "assistant", "AIMessageChunk"})
 
 def read_message(message: BaseMessage) -> dict[str, Any]:
     """A message as the dictionary that `turnspan.integrations.Runs` takes."""
-    role = getattr(message, "role", None) or _ROLES.get(message.type, "user")
+    # Asked of any other, pydantic would look for `role` everywhere before it says no.
+    role = message.role if isinstance(message, ChatMessage) else _ROLES.get(message.type, "user")
     read: dict[str, Any] = {"role": role, "content": message.content}
     if message.name:
         read["name"] = message.name

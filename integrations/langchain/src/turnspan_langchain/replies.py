@@ -37,6 +37,7 @@ _PROVIDERS: Final = {
     "watsonx": "ibm.watsonx.ai",
     "xai": "x_ai",
 }
+_REASONS: Final = ("finish_reason", "stop_reason", "stopReason", "done_reason")
 _PARAMETERS: Final = (
     "temperature",
     "top_p",
@@ -85,7 +86,8 @@ def model_replied(result: LLMResult, origin: object) -> dict[str, Any]:
     meta = _metadata(origin)
     output = result.llm_output or {}
     generation = result.generations[0][0].generation_info or {}
-    reason = meta.get("finish_reason") or meta.get("stop_reason") or generation.get("finish_reason")
+    reason = next((found for key in _REASONS if (found := meta.get(key))), None)
+    reason = reason or generation.get("finish_reason")
     known = {
         "response_model": meta.get("model_name") or meta.get("model") or output.get("model_name"),
         "response_id": meta.get("id") or _own_id(origin),
