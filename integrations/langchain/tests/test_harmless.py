@@ -299,45 +299,22 @@ def test_a_fault_in_any_function_of_ours_changes_nothing(programs, strict, fault
     assert struck > 100
 
 
-class Odd:
-    """Something whose every method takes its time, and fails."""
-
-    asked: list[str] = []
+asked: list[str] = []
 
 
-def _refuse(name):
+def refuse(name):
     def method(self, *args, **kwargs):
-        Odd.asked.append(name)
+        asked.append(name)
         raise RuntimeError(f"{name} was called")
 
     return method
 
 
-for _name in [
-    "__repr__",
-    "__str__",
-    "__eq__",
-    "__len__",
-    "__bool__",
-    "__iter__",
-    "__getattr__",
-    "__getitem__",
-    "__contains__",
-    "__call__",
-    "__fspath__",
-    "__float__",
-    "__int__",
-    "__index__",
-    "__format__",
-    "__copy__",
-    "__deepcopy__",
-    "__reduce__",
-    "__enter__",
-    "__await__",
-    "__next__",
-    "__dir__",
-]:
-    setattr(Odd, _name, _refuse(_name))
+METHODS = """
+    repr str eq len bool iter getattr getitem contains call fspath float int index format copy
+    deepcopy reduce enter await next dir
+"""
+Odd = type("Odd", (), {f"__{name}__": refuse(name) for name in METHODS.split()})
 
 
 def odd_programs(lc):
@@ -389,8 +366,8 @@ def test_odd_things_are_recorded_without_asking_them_anything(strict, memory, lc
     found = {}
     for callbacks in ([], [strict]):
         for name, program in odd_programs(lc).items():
-            Odd.asked.clear()
-            found.setdefault(name, []).append((seen(program, callbacks), list(Odd.asked)))
+            asked.clear()
+            found.setdefault(name, []).append((seen(program, callbacks), list(asked)))
 
     assert {name: with_it for name, (_, with_it) in found.items()} == {
         name: without for name, (without, _) in found.items()
