@@ -27,7 +27,7 @@ from langchain.agents import create_agent
 
 RUNS = 1000
 OURS = [str(Path(module.__file__).parent / "*") for module in (turnspan, turnspan_langchain)]
-MOST_KEPT_BYTES = 32 * 1024  # by a thousand: whatever a run left would show a thousand times
+MOST_KEPT_BYTES = 32 * 1024  # whatever a run left would be there a thousand times
 
 
 @tool
@@ -94,39 +94,43 @@ def config(handler, number):
     return {"callbacks": [handler], "configurable": {"thread_id": f"s{number}"}}
 
 
-async def ask_all(agent, handler):
-    """A thousand at once, on one loop."""
-    calls = (agent.ainvoke(asked(number), config(handler, number)) for number in range(RUNS))
+async def ask_all(agent, handler, runs=RUNS, sessions=RUNS):
+    """All at once, on one loop."""
+    configs = [config(handler, number % sessions) for number in range(runs)]
+    calls = (agent.ainvoke(asked(number), each) for number, each in enumerate(configs))
     return await asyncio.gather(*calls)
 
 
 def shown(turn):
     """What a turn says of its question, in its own words and in those of its steps."""
+    names = {step.id: step.name for step in turn.steps}
     return (
         turn.status,
         turn.session_id,
         turn.input.content,
         turn.output.content,
         [
-            (step.kind, step.parent_id, step.tool and step.tool.call_id, content(step.output))
+            (step.kind, names.get(step.parent_id), step.tool and step.tool.call_id, told(step))
             for step in turn.steps
+            if step.kind != "step"
         ],
+        len(turn.steps),
         len(turn.messages),
     )
 
 
-def content(given):
-    return None if given is None else given.content
+def told(step):
+    return None if step.output is None else step.output.content
 
 
 def expected(number):
     said = f"It is {2 * number}."
     steps = [
-        ("model", None, None, None),
-        ("tool", None, f"call-{number}", str(2 * number)),
-        ("model", None, None, said),
+        ("model", "model", None, None),
+        ("tool", "tools", f"call-{number}", str(2 * number)),
+        ("model", "model", None, said),
     ]
-    return ("ok", f"s{number}", str(number), said, steps, 4)
+    return ("ok", f"s{number}", str(number), said, steps, 6, 4)  # a node around each
 
 
 def in_order(turns):
@@ -186,13 +190,13 @@ def test_a_thousand_from_threads_are_a_thousand_turns(agent, handler, memory, ru
 
 
 def test_a_thousand_runs_leave_nothing_behind(agent, handler, memory, runs):
-    """After a second thousand there are as many live objects as after the first, and no bytes."""
-    asyncio.run(ask_all(agent, handler))
+    """There are as many live objects as after ten, and not a byte more for each."""
+    asyncio.run(ask_all(agent, handler, 10, 10))
     memory.clear()
     objects = live()
     tracemalloc.start(1)
     try:
-        asyncio.run(ask_all(agent, handler))
+        asyncio.run(ask_all(agent, handler, RUNS, 10))
         memory.clear()
         objects_then, held = live(), kept_bytes()
     finally:

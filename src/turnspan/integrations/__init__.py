@@ -2,7 +2,7 @@
 
 A plugin needs these names from here: `Runs`, which records by run id, `Opening`, which says
 what a turn is, `contained`, which keeps a plugin's own failures from its framework, and
-`Patches`, for frameworks that offer no callback.
+`Patches`, for frameworks that offer no callback, with `Installed`, which takes them back.
 """
 
 from collections.abc import Callable
@@ -12,12 +12,14 @@ from turnspan.lazy import lazy_names
 
 if TYPE_CHECKING:
     from turnspan.integrations.border import contained
+    from turnspan.integrations.installed import Installed
     from turnspan.integrations.patches import Patches
     from turnspan.integrations.runs import Opening, Runs, Waiting
 
-__all__ = ["Opening", "Patches", "Runs", "Waiting", "contained"]
+__all__ = ["Installed", "Opening", "Patches", "Runs", "Waiting", "contained"]
 
 _HOMES = {
+    "Installed": "turnspan.integrations.installed",
     "Opening": "turnspan.integrations.runs",
     "Patches": "turnspan.integrations.patches",
     "Runs": "turnspan.integrations.runs",

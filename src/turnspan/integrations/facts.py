@@ -200,6 +200,22 @@ class Facts:
         if (run := self._recorded(run_id)) is not None:
             self._mark(run, "first_chunk_at")
 
+    def count_steps(self, run_id: Hashable, kind: str, *, call_id: str | None = None) -> int:
+        """How many steps of ``kind`` began directly below a run; with ``call_id`` of that call."""
+        run = self._tree.find(run_id)
+        if run is None or (draft := run.draft) is None or draft.turn.left_out:
+            return 0
+        turn = draft.turn
+        parent = None if draft is turn else draft.fields["id"]
+        with run.lock:
+            begun = [*turn.steps, *(each.fields for each in turn.open_steps.values())]
+        return sum(
+            fields["kind"] == kind
+            and fields.get("parent_id") == parent
+            and (call_id is None or fields.get("tool", {}).get("call_id") == call_id)
+            for fields in begun
+        )
+
     def _mark(self, run: Run, where: str) -> None:
         if where not in run.drafts[-1].fields:
             now = run.drafts[-1].recorder.now(run.drafts[-1].turn)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -44,25 +45,36 @@ class Patches:
                 fix="use a version of it that turnspan was tested with",
             )
         inherited = name not in vars(owner)
+        stored = inspect.getattr_static(owner, name)  # a class method is no function there
         is_on = True
 
-        @functools.wraps(original)
-        def replacement(*args: Any, **kwargs: Any) -> Any:
-            return around(original, *args, **kwargs) if is_on else original(*args, **kwargs)
+        if isinstance(stored, classmethod):
+
+            def replacement(cls: type, *args: Any, **kwargs: Any) -> Any:
+                bound = stored.__get__(None, cls)
+                return around(bound, *args, **kwargs) if is_on else bound(*args, **kwargs)
+        else:
+
+            def replacement(*args: Any, **kwargs: Any) -> Any:
+                return around(original, *args, **kwargs) if is_on else original(*args, **kwargs)
+
+        functools.update_wrapper(replacement, original)
+        kinds = [kind for kind in (classmethod, staticmethod) if isinstance(stored, kind)]
+        placed = kinds[0](replacement) if kinds else replacement
 
         def undo() -> None:
             nonlocal is_on
             is_on = False
-            if vars(owner).get(name) is not replacement:
+            if vars(owner).get(name) is not placed:
                 where = f"{owner.__module__}.{owner.__qualname__}.{name}"
                 say(f"patch {where}", "%s was patched again after turnspan: left alone", where)
             elif inherited:
                 delattr(owner, name)
             else:
-                setattr(owner, name, original)
+                setattr(owner, name, stored)
 
         with self._lock:
-            setattr(owner, name, replacement)
+            setattr(owner, name, placed)
             self._undo.append(undo)
 
     def undo(self) -> None:

@@ -17,10 +17,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from threading import RLock, Thread
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from turnspan.capture.context import Session, current_draft, current_session
 from turnspan.capture.drafts import Draft
+from turnspan.integrations.installed import Installed
 from turnspan.integrations.patches import Patches
 
 __all__ = ["Installed", "install", "uninstall"]
@@ -33,35 +34,14 @@ _is_submitting: ContextVar[bool] = ContextVar("turnspan_is_submitting", default=
 _SERVANTS: Final = ("concurrent.", "multiprocessing.")
 
 
-class Installed:
-    """What `install` answers: `undo` takes it back, and so does leaving a `with` block."""
-
-    __slots__ = ("_is_ours",)
-
-    def __init__(self, *, is_ours: bool) -> None:
-        self._is_ours = is_ours
-
-    def undo(self) -> None:
-        """Uninstall, unless it had been installed before."""
-        if self._is_ours:
-            self._is_ours = False
-            uninstall()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self.undo()
-
-
 def install() -> Installed:
     """Have new threads and submitted calls know their turn. Again, it does nothing."""
     with _lock:
         if _patches.are_on:
-            return Installed(is_ours=False)
+            return Installed(None)
         _patches.wrap(Thread, "start", _start)
         _patches.wrap(ThreadPoolExecutor, "submit", _submit)
-        return Installed(is_ours=True)
+        return Installed(uninstall)
 
 
 def uninstall() -> None:
