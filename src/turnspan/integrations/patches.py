@@ -48,19 +48,16 @@ class Patches:
         stored = inspect.getattr_static(owner, name)  # a class method is no function there
         is_on = True
 
-        if isinstance(stored, classmethod):
+        @functools.wraps(original)
+        def replacement(*args: Any, **kwargs: Any) -> Any:
+            answer = original
+            if isinstance(stored, classmethod):
+                answer, args = stored.__get__(None, args[0]), args[1:]
+            return around(answer, *args, **kwargs) if is_on else answer(*args, **kwargs)
 
-            def replacement(cls: type, *args: Any, **kwargs: Any) -> Any:
-                bound = stored.__get__(None, cls)
-                return around(bound, *args, **kwargs) if is_on else bound(*args, **kwargs)
-        else:
-
-            def replacement(*args: Any, **kwargs: Any) -> Any:
-                return around(original, *args, **kwargs) if is_on else original(*args, **kwargs)
-
-        functools.update_wrapper(replacement, original)
-        kinds = [kind for kind in (classmethod, staticmethod) if isinstance(stored, kind)]
-        placed = kinds[0](replacement) if kinds else replacement
+        placed: Any = replacement
+        if isinstance(stored, classmethod | staticmethod):
+            placed = type(stored)(replacement)
 
         def undo() -> None:
             nonlocal is_on
