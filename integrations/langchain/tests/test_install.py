@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
+from textwrap import dedent
 
 import pytest
 from langchain_core.tools import tool
@@ -143,3 +146,25 @@ def test_langgraph_gets_back_what_it_had(handler):
 
     assert [vars(manager)["configure"] for manager in managers] == before
     assert not set(inside) & set(before)
+
+
+def test_the_middleware_is_imported_when_it_is_asked_for(tmp_path):
+    """Whoever has no `langchain` has the rest; a name that isn't there is said to be missing."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        dedent("""
+            import sys
+            sys.modules["langchain"] = None
+            import turnspan_langchain
+            print(turnspan_langchain.install.__name__, hasattr(turnspan_langchain, "nothing"))
+            try:
+                turnspan_langchain.TurnspanMiddleware
+            except ImportError as error:
+                print(type(error).__name__)
+        """)
+    )
+    done = subprocess.run(
+        [sys.executable, str(program)], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert done.stdout.split() == ["install", "False", "ModuleNotFoundError"]

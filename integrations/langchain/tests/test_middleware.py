@@ -13,7 +13,7 @@ from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware, ModelResponse
 from langgraph.checkpoint.memory import InMemorySaver
 
-from turnspan_langchain.middleware import TurnspanMiddleware
+from turnspan_langchain import TurnspanMiddleware
 
 ADD = ("add", {"a": 1, "b": 2}, "c1")
 GONE = ("gone", {"x": 1}, "c2")
