@@ -31,6 +31,7 @@ _FIELDS: Final[Mapping[str, Mapping[str, type]]] = {
     "tool": {"call_id": str, "type": str, "description": str},
 }
 _NUMBERS: Final = (int, float)
+_NOTHING: Final[Mapping[str, Any]] = {}
 
 
 class Facts:
@@ -84,16 +85,23 @@ class Facts:
         *,
         origin: object = None,
         finish_reason: str | None = None,
+        model: Mapping[str, Any] = _NOTHING,
+        usage: Mapping[str, Any] = _NOTHING,
     ) -> None:
         """Say what a model answered, in the form that `read` of `set_messages` makes.
 
-        ``origin`` is the framework's own object, known again when it comes back as history.
+        ``origin`` is the framework's own object, known again when it comes back as history;
+        ``model`` and ``usage`` are what `set_model` and `set_usage` would say.
         """
         run = self._recorded(run_id)
-        if run is None or not run.drafts[-1].recorder.content:
+        if run is None:
             return
         draft = run.drafts[-1]
         recorder = draft.recorder
+        draft.merge("model", known_fields("model", model))
+        draft.merge("usage", _counts(usage))
+        if not recorder.content:
+            return
         told = message_of(message, recorder.limits)
         if finish_reason:
             told["finish_reason"] = finish_reason
@@ -239,6 +247,10 @@ class Facts:
     def _merge(self, run_id: Hashable, key: str, entries: Mapping[str, Any]) -> None:
         if entries and (run := self._recorded(run_id)) is not None:
             run.drafts[-1].merge(key, entries)
+
+
+def _counts(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: told[key] for key in USAGE_KEYS if type(told.get(key)) in _NUMBERS}
 
 
 def known_fields(key: str, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -72,8 +72,8 @@ def open_turn(recorder: Recorder, opening: Opening, *, since: Tentative | None =
     metadata = {**opening.metadata, **now.metadata}
     tags = tuple(dict.fromkeys((*now.tags, *opening.tags)))
     joined = now.id or opening.session_id
-    with session(joined, user_id=now.user_id, metadata=metadata, tags=tags):
-        turn = recorder.open_turn({"name": opening.agent}, activate=False)
+    its = session(joined, user_id=now.user_id, metadata=metadata, tags=tags).entered
+    turn = recorder.open_turn({"name": opening.agent}, activate=False, session=its)
     if since is not None:
         turn.started_at = turn.fields["started_at"] = since.now_ns
         turn.started_mono = since.mono_ns
