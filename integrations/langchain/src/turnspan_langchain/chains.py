@@ -99,6 +99,8 @@ class Chains:
             return
         if inputs is not None:
             self._runs.set_input(run, question_of(inputs))
+        if place.is_graph and place.role == "root":
+            self._keep_state(run, "state_after", outputs)
         if place.interrupts:
             self._wait(run, place)
             self._runs.set_output(run, shown_to_person(place.interrupts))
@@ -106,8 +108,6 @@ class Chains:
             self._runs.set_output(run, answer_of(outputs))
             if (reply := last_reply_in(outputs)) is not None:
                 self._runs.set_answers(run, [reply], read_message)
-        if place.is_graph and place.role == "root":
-            self._keep_state(run, "state_after", outputs)
         if place.is_resumption:
             self._go_on(run, place)
 
