@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import operator
+from dataclasses import dataclass, field
 from typing import Annotated, TypedDict
 
 import pytest
@@ -14,7 +15,7 @@ pytest.importorskip("langgraph")
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from langchain_core.runnables import RunnableLambda
 from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.graph import START, MessagesState, StateGraph, add_messages
 from langgraph.types import Command, RetryPolicy, Send
 
 from turnspan_langchain import TurnspanHandler
@@ -186,6 +187,30 @@ def test_the_state_before_and_after_is_the_turns(handler, memory, invoke):
     assert turn.state_after == {"messages": {"messages": [[0, 4]]}, "count": 2}
     assert [m.text for m in turn.messages] == ["hi", "yo 1", "again", "yo 2"]
     assert {"op": "replace", "path": "/count", "value": 2} in turn.state_diff()
+
+
+def test_a_state_that_is_an_object_is_kept_by_its_fields(handler, memory, invoke):
+    """A dataclass here; its messages are not repeated node by node."""
+
+    @dataclass
+    class Desk:
+        messages: Annotated[list, add_messages] = field(default_factory=list)
+        count: int = 0
+
+    def answer(state):
+        return Desk([AIMessage("yo")], state.count + 1)
+
+    graph = StateGraph(Desk)
+    graph.add_node("answer", answer)
+    graph.add_edge(START, "answer")
+    invoke(
+        graph.compile(), {"messages": [HumanMessage("hi")], "count": 1}, {"callbacks": [handler]}
+    )
+    (turn,) = memory.turns
+
+    assert turn.state_before == {"messages": {"messages": [[0, 1]]}, "count": 1}
+    assert turn.state_after == {"messages": {"messages": [[0, 2]]}, "count": 2}
+    assert turn.steps[0].output.content == '{"count":2}'
 
 
 def test_without_state_none_is_kept(runs, memory, invoke):

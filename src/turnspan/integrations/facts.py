@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Final
 
+import orjson
+
 from turnspan.capture.contents import set_input, set_output
 from turnspan.capture.definitions import looks_like_tools
 from turnspan.capture.drafts import USAGE_KEYS
@@ -13,7 +15,7 @@ from turnspan.capture.requests import put_tools
 from turnspan.capture.values import encodable
 from turnspan.capture.weight import weigh_messages
 from turnspan.integrations.border import contained
-from turnspan.integrations.openings import exact
+from turnspan.integrations.openings import exact, keep_given
 from turnspan.integrations.run_tree import Run, RunTree
 
 __all__ = ["Facts", "known_fields"]
@@ -31,6 +33,7 @@ _FIELDS: Final[Mapping[str, Mapping[str, type]]] = {
     "tool": {"call_id": str, "type": str, "description": str},
 }
 _NUMBERS: Final = (int, float)
+_NOTHING: Final[Mapping[str, Any]] = {}
 
 
 class Facts:
@@ -67,14 +70,24 @@ class Facts:
         ``read`` makes a dictionary of a message that was not seen before: `role`, `content`
         and, where there are some, `tool_calls`, `tool_call_id`, `name`, `reasoning`.
         """
-        self._keep_messages(run_id, "input_messages", messages, read)
+        run = self._recorded(run_id)
+        if run is None or not run.drafts[-1].recorder.content:
+            return
+        with run.lock:
+            keep_given(run.drafts[-1], run.transcript, messages, read)
 
     @contained
     def set_answers(
         self, run_id: Hashable, messages: Sequence[Any], read: Callable[[Any], dict[str, Any]]
     ) -> None:
         """Say which messages a run answered with, in the same way."""
-        self._keep_messages(run_id, "output_messages", messages, read)
+        run = self._recorded(run_id)
+        if run is None or not run.drafts[-1].recorder.content:
+            return
+        draft = run.drafts[-1]
+        with run.lock:
+            forms = [run.transcript.form(message, read) for message in messages]
+            draft.fields["output_messages"] = draft.recorder.conversation(draft.turn).given(forms)
 
     @contained
     def set_reply(
@@ -84,16 +97,23 @@ class Facts:
         *,
         origin: object = None,
         finish_reason: str | None = None,
+        model: Mapping[str, Any] = _NOTHING,
+        usage: Mapping[str, Any] = _NOTHING,
     ) -> None:
         """Say what a model answered, in the form that `read` of `set_messages` makes.
 
-        ``origin`` is the framework's own object, known again when it comes back as history.
+        ``origin`` is the framework's own object, known again when it comes back as history;
+        ``model`` and ``usage`` are what `set_model` and `set_usage` would say.
         """
         run = self._recorded(run_id)
-        if run is None or not run.drafts[-1].recorder.content:
+        if run is None:
             return
         draft = run.drafts[-1]
         recorder = draft.recorder
+        draft.merge("model", known_fields("model", model))
+        draft.merge("usage", _counts(usage))
+        if not recorder.content:
+            return
         told = message_of(message, recorder.limits)
         if finish_reason:
             told["finish_reason"] = finish_reason
@@ -135,7 +155,10 @@ class Facts:
                 else value
                 for key, value in state.items()
             }
-            turn.fields[where] = recorder.json(shown)
+            if len(messages) == len(shown):  # nothing of the user's is in it
+                turn.fields[where] = orjson.Fragment(orjson.dumps(shown))
+            else:
+                turn.fields[where] = recorder.json(shown)
 
     @contained
     def set_tools(self, run_id: Hashable, tools: object) -> None:
@@ -228,25 +251,6 @@ class Facts:
             after_ms = (draft.recorder.now(draft.turn) - draft.fields["started_at"]) / 1e6
             draft.merge("metadata", {"first_text_ms": draft.recorder.json(after_ms)})
 
-    def _keep_messages(
-        self,
-        run_id: Hashable,
-        where: str,
-        messages: Sequence[Any],
-        read: Callable[[Any], dict[str, Any]],
-    ) -> None:
-        run = self._recorded(run_id)
-        if run is None or not run.drafts[-1].recorder.content:
-            return
-        draft = run.drafts[-1]
-        with run.lock:
-            forms = run.transcript.forms(messages, read)
-            conversation = draft.recorder.conversation(draft.turn)
-            known = len(conversation.messages)
-            draft.fields[where] = conversation.given(forms)
-            if len(conversation.messages) > known:
-                weigh_messages(draft.recorder, draft.turn, known)
-
     def _recorded(self, run_id: Hashable) -> Run | None:
         """The open run of that id, if it is a turn or step itself, and recorded."""
         run = self._tree.find(run_id)
@@ -255,6 +259,10 @@ class Facts:
     def _merge(self, run_id: Hashable, key: str, entries: Mapping[str, Any]) -> None:
         if entries and (run := self._recorded(run_id)) is not None:
             run.drafts[-1].merge(key, entries)
+
+
+def _counts(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: told[key] for key in USAGE_KEYS if type(told.get(key)) in _NUMBERS}
 
 
 def known_fields(key: str, facts: Mapping[str, Any]) -> dict[str, Any]:

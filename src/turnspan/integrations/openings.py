@@ -11,12 +11,12 @@ from turnspan.capture.contents import set_input
 from turnspan.capture.context import Session, current_draft, current_session
 from turnspan.capture.drafts import Draft, TurnDraft
 from turnspan.capture.weight import weigh_messages
-from turnspan.integrations.transcript import transcript_of
+from turnspan.integrations.transcript import Transcript, transcript_of
 
 if TYPE_CHECKING:
     from turnspan.capture.recorder import Recorder
 
-__all__ = ["Opening", "Openings", "Tentative", "exact", "open_turn", "put_opening"]
+__all__ = ["Opening", "Openings", "Tentative", "exact", "keep_given", "open_turn", "put_opening"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,8 @@ def open_turn(recorder: Recorder, opening: Opening, *, since: Tentative | None =
     metadata = {**opening.metadata, **now.metadata}
     tags = tuple(dict.fromkeys((*now.tags, *opening.tags)))
     joined = now.id or opening.session_id
-    with session(joined, user_id=now.user_id, metadata=metadata, tags=tags):
-        turn = recorder.open_turn({"name": opening.agent}, activate=False)
+    its = session(joined, user_id=now.user_id, metadata=metadata, tags=tags).entered
+    turn = recorder.open_turn({"name": opening.agent}, activate=False, session=its)
     if since is not None:
         turn.started_at = turn.fields["started_at"] = since.now_ns
         turn.started_mono = since.mono_ns
@@ -95,11 +95,22 @@ def put_opening(draft: Draft, opening: Opening) -> None:
     with transcript.lock:
         set_input(recorder, draft, exact(opening.input))
         if opening.messages and opening.read is not None and recorder.content:
-            forms = transcript.forms(opening.messages, opening.read)
-            conversation = recorder.conversation(draft.turn)
-            known = len(conversation.messages)
-            draft.fields["input_messages"] = conversation.given(forms)
-            weigh_messages(recorder, draft.turn, known)
+            keep_given(draft, transcript, opening.messages, opening.read)
+
+
+def keep_given(
+    draft: Draft,
+    transcript: Transcript,
+    messages: Sequence[Any],
+    read: Callable[[Any], dict[str, Any]],
+) -> None:
+    """Keep ``messages`` as what ``draft`` was given; hold the transcript's lock meanwhile."""
+    recorder = draft.recorder
+    conversation = recorder.conversation(draft.turn)
+    known = len(conversation.messages)
+    draft.fields["input_messages"] = conversation.given(transcript.forms(messages, read))
+    if len(conversation.messages) > known:
+        weigh_messages(recorder, draft.turn, known)
 
 
 def exact(value: object) -> object:

@@ -70,9 +70,13 @@ class Pauses:
     """Which turns wait, by thread. Thread-safe; never raises."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self.start_over()
         self._held: OrderedDict[str, list[Entry]] = OrderedDict()
         self._pruned: set[Path] = set()
+
+    def start_over(self) -> None:
+        """In a forked child: whoever held the lock is not there any more."""
+        self._lock = threading.RLock()
 
     def remember(self, waiting: Waiting, turn: TurnDraft) -> None:
         """``turn`` waits, and has been recorded."""
@@ -127,6 +131,9 @@ class Pauses:
 
 pauses: Pauses = Pauses()
 """Of this process: whichever handler pauses a turn, any other may resume it."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=pauses.start_over)
 
 
 def link(span: OpenSpan, found: Resumption) -> None:

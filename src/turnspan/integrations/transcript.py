@@ -54,9 +54,9 @@ class Transcript:
         """The form of each message; ``read`` makes those that were not seen before."""
         ids, known = list(map(id, messages)), len(self._last_ids)
         if known and ids[:known] == self._last_ids:  # the usual case: the history grew at its end
-            forms = self._last_forms + [self._form(each, read) for each in messages[known:]]
+            forms = self._last_forms + [self.form(each, read) for each in messages[known:]]
         else:
-            forms = [self._form(each, read) for each in messages]
+            forms = [self.form(each, read) for each in messages]
         self._last, self._last_ids, self._last_forms = list(messages), ids, forms
         return forms
 
@@ -67,7 +67,8 @@ class Transcript:
         if message is not None:
             self._hold(message, form)
 
-    def _form(self, message: object, read: Callable[[Any], Form]) -> Form:
+    def form(self, message: Any, read: Callable[[Any], Form]) -> Form:
+        """The form of one message."""
         known = self._by_object.get(id(message))
         if known is not None:
             return known[1]

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from turnspan.integrations import Opening, Runs
 from turnspan_langchain.graphs import (
     ambient_setting,
+    fields_of,
     holds_messages,
     interrupts_in,
     is_command,
@@ -99,6 +100,8 @@ class Chains:
             return
         if inputs is not None:
             self._runs.set_input(run, question_of(inputs))
+        if place.is_graph and place.role == "root":
+            self._keep_state(run, "state_after", outputs)
         if place.interrupts:
             self._wait(run, place)
             self._runs.set_output(run, shown_to_person(place.interrupts))
@@ -106,8 +109,6 @@ class Chains:
             self._runs.set_output(run, answer_of(outputs))
             if (reply := last_reply_in(outputs)) is not None:
                 self._runs.set_answers(run, [reply], read_message)
-        if place.is_graph and place.role == "root":
-            self._keep_state(run, "state_after", outputs)
         if place.is_resumption:
             self._go_on(run, place)
 
@@ -251,9 +252,13 @@ class Chains:
             self._runs.resume(run, waiting, certain=certain or place.checkpoint_id is None)
 
     def _keep_state(self, run: int | None, where: str, state: Any) -> None:
-        if self._state and isinstance(state, Mapping):
-            messages = [key for key, value in state.items() if holds_messages(value)]
-            shown = {key: value for key, value in state.items() if isinstance(key, str)}
+        if self._state and (fields := fields_of(state)) is not None:
+            shown = {key: value for key, value in fields.items() if isinstance(key, str)}
+            messages = [
+                key
+                for key, value in shown.items()
+                if holds_messages(value) and isinstance(value, list)
+            ]
             self._runs.set_state(run, where, shown, read_message, messages=messages)
 
 

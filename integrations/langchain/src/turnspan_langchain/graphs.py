@@ -7,11 +7,13 @@ Source: langgraph 1.2 (`langgraph.callbacks`, `langgraph.errors.GraphBubbleUp`);
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables.config import var_child_runnable_config
+from pydantic import BaseModel
 
 from turnspan.integrations import Waiting
 
@@ -30,6 +32,7 @@ __all__ = [
     "Callbacks",
     "ambient_parent",
     "ambient_setting",
+    "fields_of",
     "holds_messages",
     "interrupts_in",
     "is_command",
@@ -95,9 +98,20 @@ def update_of(output: Any) -> Any:
         return (told | {"update": update} if update else told) or None
     if isinstance(output, list) and any(map(is_command, output)):
         return [each for each in map(update_of, output) if each] or None
-    if isinstance(output, Mapping):
-        return {k: item for k, item in output.items() if not holds_messages(item)} or None
-    return None if holds_messages(output) else output
+    if holds_messages(output):
+        return None
+    if (fields := fields_of(output)) is not None:
+        return {key: item for key, item in fields.items() if not holds_messages(item)} or None
+    return output
+
+
+def fields_of(state: object) -> Mapping[Any, Any] | None:
+    """The fields of a state: a mapping, a dataclass or a model of pydantic's."""
+    if isinstance(state, Mapping):
+        return state
+    if isinstance(state, BaseModel) or is_dataclass(state):
+        return vars(state) if hasattr(state, "__dict__") else None
+    return None
 
 
 def holds_messages(value: Any) -> bool:

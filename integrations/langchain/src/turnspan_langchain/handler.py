@@ -290,10 +290,14 @@ class TurnspanHandler(Callbacks):
             return
         origin, message = reply
         facts = model_replied(response, origin)
-        self._runs.set_model(run, **facts)
-        self._runs.set_usage(run, **usage_in(response, origin))
-        reason = next(iter(facts.get("finish_reasons", ())), None)
-        self._runs.set_reply(run, message, origin=origin, finish_reason=reason)
+        self._runs.set_reply(
+            run,
+            message,
+            origin=origin,
+            finish_reason=next(iter(facts.get("finish_reasons", ())), None),
+            model=facts,
+            usage=usage_in(response, origin),
+        )
 
     def _end_model(self, run: int, error: BaseException | None = None) -> None:
         place = self._runs.about(run)

@@ -100,10 +100,11 @@ def last_reply_in(value: Any) -> AIMessage | None:
     """The last message of the model in what a run answered."""
     if isinstance(value, AIMessage):
         return value
-    for message in reversed(messages_of(value)):
+    held = value.get("messages") if isinstance(value, dict) else value
+    for message in reversed(held) if isinstance(held, list) else ():
         if isinstance(message, AIMessage):
             return message
-        if message.type in _USER:
+        if not isinstance(message, BaseMessage) or message.type in _USER:
             break
     return None
 
