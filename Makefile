@@ -11,13 +11,13 @@ PLUGIN_TESTS := $(patsubst %,--group %/pyproject.toml:test,$(PLUGINS))
 PROJECTS := pyproject.toml $(wildcard integrations/*/pyproject.toml)
 PINNED := tests/tools/requirements
 TOOLS := $(patsubst $(PINNED)/%.txt,.tools/%/.installed,$(wildcard $(PINNED)/*.txt))
-BENCHMARKS := overhead streams imports growth memory values throughput ingest reading
+BENCHMARKS := overhead streams imports growth memory values throughput ingest reading langchain_growth
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-tools nightly test-all others lint imports types docs bench bench-lag bench-flood peers coverage lowest clean
+.PHONY: help demo test test-tools nightly test-all others lint imports types docs bench bench-lag bench-flood bench-langchain peers coverage lowest frameworks clean
 
 help:  ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -34,7 +34,7 @@ test-tools: $(VENV)/.workshop $(TOOLS)  ## See turns in Phoenix and MLflow; inst
 nightly: $(VENV)/.workshop  ## Twenty times as many examples of arbitrary values
 	TURNSPAN_TESTS=nightly $(BIN)/python -m pytest -q -o faulthandler_timeout=3600 tests/capture/test_properties.py tests/conformance/test_generated.py
 
-test-all: test others lowest  ## The same, then the tests on other Pythons and lowest versions
+test-all: test others lowest frameworks  ## The same, then the tests on other Pythons and lowest versions
 
 others: $(VENV)/.workshop  ## The tests on each further Python that is found here
 	$(BIN)/nox --session $$($(BIN)/python -c 'import noxfile; print(*noxfile.OTHERS)') -- $(ARGS)
@@ -62,6 +62,9 @@ bench-lag: $(VENV)/.workshop  ## Whom delivery keeps waiting: a loop, a caller, 
 bench-flood: $(VENV)/.workshop  ## A million turns for a destination that is down, and comes back
 	@$(BIN)/python benchmarks/flood.py $(BENCH)
 
+bench-langchain: $(VENV)/.workshop  ## What a LangChain handler costs, beside our peers'; installs them
+	@$(BIN)/python benchmarks/langchain.py --make $(BENCH)
+
 peers: $(VENV)/.workshop  ## Which rules for decorators our peers keep; installs them into .venv-peers
 	@$(BIN)/python benchmarks/rules_of_peers.py --make
 
@@ -73,6 +76,9 @@ coverage: $(VENV)/.workshop  ## Which lines and branches the tests reach
 
 lowest: $(VENV)/.workshop  ## The tests with the lowest versions that pyproject.toml allows
 	$(BIN)/nox --session lowest -- $(ARGS)
+
+frameworks: $(VENV)/.workshop  ## The plugins' tests with the lowest versions of their frameworks
+	$(BIN)/nox --session frameworks -- $(ARGS)
 
 clean:  ## Remove what was made; recorded turns stay
 	rm -rf .venv .venv-peers .tools .nox .clients dist .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -19,6 +19,13 @@ OWN = ".".join(map(str, sys.version_info[:2]))
 OTHERS = [f"tests-{version}" for version in PYTHONS if version != OWN]
 PLUGINS = sorted(path.parent for path in Path("integrations").glob("*/pyproject.toml"))
 TESTS = ("--group", "test")
+# The lowest that the plugins declare, and what these demand in the version of their day.
+LOWEST = {
+    "langchain": "1.0.0",
+    "langchain-core": "1.0.0",
+    "langgraph": "1.0.0",
+    "langgraph-prebuilt": "1.0.0",
+}
 
 nox.needs_version = ">=2025.10.14"
 nox.options.default_venv_backend = "venv"
@@ -65,6 +72,22 @@ def lowest(session: nox.Session) -> None:
     session.log(Path(resolved).read_text(encoding="utf-8"))
     session.install("-r", resolved, "-e", ".", *TESTS)
     session.run("python", "-m", "pytest", "-q", *(session.posargs or ["tests"]))
+
+
+@nox.session
+def frameworks(session: nox.Session) -> None:
+    """Run the plugins' tests with the lowest versions of their frameworks that they allow.
+
+    Their newest ones are those of every other session. Old frameworks warn of themselves.
+    """
+    _install_pip(session)
+    tests = [part for path in PLUGINS for part in ("--group", f"{path}/pyproject.toml:test")]
+    frameworks = [f"{name}=={version}" for name, version in LOWEST.items()]
+    session.install("-e", ".", *(part for path in PLUGINS for part in ("-e", str(path))))
+    session.install(*TESTS, *tests, *frameworks)
+    session.log("with %s", " ".join(frameworks))
+    posargs = session.posargs or [str(path / "tests") for path in PLUGINS]
+    session.run("python", "-m", "pytest", "-q", "-W", "ignore::DeprecationWarning", *posargs)
 
 
 def _install_pip(session: nox.Session) -> None:

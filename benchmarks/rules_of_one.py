@@ -46,7 +46,7 @@ def stay_here(event, args):
     elif event in ("socket.connect", "socket.sendto") and isinstance(args[1], tuple):
         asked = args[1][0]
     if asked and not str(asked).startswith(LOOPBACK):
-        raise OSError(f"the rules are tried offline; {asked} was asked for")
+        raise OSError(f"this is tried offline; {asked} was asked for")
 
 
 if __name__ == "__main__":

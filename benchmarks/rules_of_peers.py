@@ -9,7 +9,6 @@ package index that pip is set up for). Peers that are not installed are left out
 """
 
 import argparse
-import ast
 import datetime as dt
 import json
 import os
@@ -18,11 +17,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+from environments import VENVS, Environments
+
 from turnspan.testing.decorator_rules import RULES
 
 HERE = Path(__file__).parent
-VENVS = HERE.parent / ".venv-peers"
-COMMON = ["attrs", "cloudpickle", "msgspec", "pydantic"]  # what rules ask for, too
+COMMON = ("attrs", "cloudpickle", "msgspec", "pydantic")  # what rules ask for, too
+PEERS = Environments(HERE / "peers", VENVS, COMMON)
 LONGEST_S = 1800
 SIGNS = {"passed": "✓", "failed": "✗", "not applicable": "–"}
 
@@ -31,15 +32,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--make", action="store_true", help="make the environments first")
     parser.add_argument("--seen", action="store_true", help="say what was seen")
-    parser.add_argument("peers", nargs="*", metavar="PEER", help=f"of {', '.join(known())}")
+    parser.add_argument("peers", nargs="*", metavar="PEER", help=f"of {', '.join(PEERS.known())}")
     asked = parser.parse_args()
-    peers = asked.peers or known()
-    if unknown := set(peers) - set(known()):
+    peers = asked.peers or PEERS.known()
+    if unknown := set(peers) - set(PEERS.known()):
         parser.error(f"no adapter for {', '.join(sorted(unknown))}")
     if asked.make:
         for peer in peers:
-            make(peer)
-    missing = [peer for peer in peers if python_of(peer) is None]
+            PEERS.make(peer)
+    missing = [peer for peer in peers if PEERS.python_of(peer) is None]
     columns = {peer: tried(peer) for peer in peers if peer not in missing}
     table(columns)
     if missing:
@@ -48,46 +49,12 @@ def main() -> None:
         seen(columns)
 
 
-def known():
-    """Every peer there is an adapter for; turnspan, which all are compared with, first."""
-    names = sorted(path.stem.removesuffix("_adapter") for path in HERE.glob("peers/*_adapter.py"))
-    return sorted(names, key=lambda name: name != "turnspan")
-
-
-def python_of(peer):
-    """The Python that has ``peer``; None where none has."""
-    if peer == "turnspan":
-        return sys.executable
-    given = os.environ.get(f"TURNSPAN_PEER_{peer.upper()}")
-    python = Path(given) if given else VENVS / peer / "bin" / "python"
-    return str(python) if python.exists() else None
-
-
-def make(peer):
-    """An environment with the packages that the adapter names."""
-    if peer == "turnspan":
-        return
-    print(f"installing {peer} into {VENVS / peer}", file=sys.stderr)
-    subprocess.run([sys.executable, "-m", "venv", str(VENVS / peer)], check=True)
-    pip = [str(VENVS / peer / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-    subprocess.run([*pip, "--disable-pip-version-check", *packages(peer), *COMMON], check=True)
-
-
-def packages(peer):
-    """What the adapter names as ``PACKAGES``, without importing it."""
-    tree = ast.parse((HERE / "peers" / f"{peer}_adapter.py").read_text(encoding="utf-8"))
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and node.targets[0].id == "PACKAGES":
-            return ast.literal_eval(node.value)
-    raise ValueError(f"{peer}_adapter.py names no PACKAGES")
-
-
 def tried(peer):
     """The version of ``peer``, and of each rule its verdict and what was seen."""
     print(f"trying {peer}", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(prefix="turnspan-rules-") as scratch:
         done = subprocess.run(
-            [python_of(peer), str(HERE / "rules_of_one.py"), peer],
+            [PEERS.python_of(peer), str(HERE / "rules_of_one.py"), peer],
             cwd=scratch,
             env={"PATH": os.environ["PATH"], "HOME": scratch, "TMPDIR": scratch, "NO_PROXY": "*"},
             capture_output=True,

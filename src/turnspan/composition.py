@@ -192,6 +192,7 @@ class Runtime:
                 keep_errors=self.settings.keep_errors,
                 baggage=reader_of(self.settings.baggage_keys),
                 on_first=self._start,
+                directory=self.journal.directory.path if self.journal else None,
             ),
         )
 

@@ -27,7 +27,7 @@ def answered(*arguments, **environment):
 
 def test_every_adapter_names_what_it_needs_installed(program):
     """`--make` knows the packages of each peer without importing its adapter."""
-    peers = program("rules_of_peers")
+    peers = program("rules_of_peers").PEERS
     named = {peer: peers.packages(peer) for peer in peers.known()}
 
     assert len(named) > 10

@@ -89,3 +89,28 @@ def test_what_is_no_method_is_refused(name):
 
     assert caught.value.fix
     assert not patches.are_on
+
+
+def test_class_and_static_methods_are_patched_as_what_they_are():
+    """A class method knows the class that it is called on; what was stored is put back."""
+
+    class Maker:
+        @classmethod
+        def made_by(cls):
+            return cls.__name__
+
+        @staticmethod
+        def add(a, b):
+            return a + b
+
+    class Heir(Maker):
+        pass
+
+    before, patches = dict(vars(Maker)), Patches()
+    patches.wrap(Maker, "made_by", lambda original: original() + "!")
+    patches.wrap(Maker, "add", lambda original, *given: -original(*given))
+    found = Maker.made_by(), Heir.made_by(), Heir().made_by(), Maker.add(1, 2), Maker().add(1, 2)
+    patches.undo()
+
+    assert found == ("Maker!", "Heir!", "Heir!", -3, -3)
+    assert dict(vars(Maker)) == before

@@ -436,6 +436,21 @@ def test_what_was_erased_is_not_in_the_file(tmp_path):
 
 
 @EACH_STORE
+def test_a_tool_that_waited_is_counted_where_it_answered(store, clock):
+    """Its call stands in the turn that paused and in the one that resumed it, and is one call."""
+    turns = store.of("ours")
+    first, second = make_turn(1), make_turn(2)
+    waited = [{**step, "status": "paused"} for step in first.model_dump(mode="json")["steps"]]
+    add(turns, make_turn(1, steps=waited, status="paused"))
+    add(turns, second)
+    before = turns.tool_use(ALL)
+    clock.at = make_turn(5_000).started_at + 1
+    Upkeep(store, retain_s=3_600, clock=clock).once()
+
+    assert before == turns.tool_use(ALL) == {"look_up": ToolUse(calls=1, errors=0)}
+
+
+@EACH_STORE
 def test_old_turns_become_numbers(store, clock):
     """After retirement the numbers are the same, and no id, user or content is left."""
     turns = store.of("ours")

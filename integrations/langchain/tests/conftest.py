@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -92,7 +93,9 @@ def scripted(*replies, delay_s=0.0):
 
 
 def streaming(*pieces):
-    return Streaming(replies=[], pieces=list(pieces), asked=[0])
+    whole = [piece for piece in pieces if not isinstance(piece, Exception)]
+    replies = [AIMessage("".join(piece.text for piece in whole))]
+    return Streaming(replies=replies, pieces=list(pieces), asked=[0])
 
 
 def said(text="", *, calls=(), tokens=(10, 2), **more):
@@ -168,15 +171,72 @@ def told(turn):
     return fields
 
 
-def brief(turn):
+def brief(turn, *, nodes=False):
     """Status, input and output of a turn, and kind, name and status of its steps."""
     shown = [None if each is None else each.content for each in (turn.input, turn.output)]
-    return (turn.status, *shown, [(s.kind, s.name, s.status) for s in turn.steps])
+    steps = [s for s in turn.steps if nodes or s.kind != "step"]
+    return (turn.status, *shown, [(s.kind, s.name, s.status) for s in steps])
+
+
+def tree(turn):
+    """Kind, name, status and parent's name of each step, in the order they began."""
+    names = {step.id: step.name for step in turn.steps}
+    steps = sorted(turn.steps, key=lambda step: step.started_at)
+    return [(s.kind, s.name, s.status, names.get(s.parent_id)) for s in steps]
+
+
+@pytest.fixture(params=["sync", "async"])
+def invoke(request):
+    """Calls a runnable in one of the two worlds."""
+    if request.param == "sync":
+        return lambda runnable, given, config: runnable.invoke(given, config)
+    return lambda runnable, given, config: asyncio.run(runnable.ainvoke(given, config))
+
+
+@pytest.fixture(params=["sync", "async"])
+def stream(request):
+    """Streams from a runnable in one of the two worlds, all of it or the first few pieces."""
+
+    def stream_sync(runnable, given, config, *, first=None, **how):
+        pieces = runnable.stream(given, config, **how)
+        taken = list(pieces if first is None else itertools.islice(pieces, first))
+        pieces.close()
+        return taken
+
+    async def stream_async(runnable, given, config, *, first=None, **how):
+        taken, pieces = [], runnable.astream(given, config, **how)
+        async for piece in pieces:
+            taken.append(piece)
+            if len(taken) == first:
+                break
+        await pieces.aclose()
+        return taken
+
+    if request.param == "sync":
+        return stream_sync
+    return lambda *given, **how: asyncio.run(stream_async(*given, **how))
 
 
 @pytest.fixture
 def memory():
     return MemoryExporter()
+
+
+@pytest.fixture
+def make_runs():
+    """Makes runs that record into a memory of their own, each like another process's."""
+    built = []
+
+    def make():
+        memory = MemoryExporter()
+        settings = Settings.read({}, {"directory": None, "spans": "own"})
+        ids = RandomIds(100 + len(built))
+        built.append(Runtime(settings, [memory], environ={}, clock=Ticking(), ids=ids))
+        return Runs(recorder=built[-1].recorder), memory
+
+    yield make
+    for runtime in built:
+        runtime.close(timeout_s=1.0)
 
 
 @pytest.fixture
@@ -209,4 +269,5 @@ def lc():
         shout=shout,
         streaming=streaming,
         told=told,
+        tree=tree,
     )

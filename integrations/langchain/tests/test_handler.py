@@ -85,6 +85,7 @@ WHOLE = {
         tool_step("shout", "c2", "Say it loud.", '{"text":"hi"}', "HI"),
         model_step([[0, 5]], [[5, 6]], reason="stop", output={"content": "3 HI"}),
     ],
+    "output_messages": [[5, 6]],
     "usage": {"input_tokens": 20, "output_tokens": 4},
 }
 
@@ -355,7 +356,7 @@ def test_chains_are_steps_only_when_asked_for(runs, memory, lc):
     chain.invoke("x", {"callbacks": [TurnspanHandler(runs=runs)]})
     chain.invoke("x", {"callbacks": [TurnspanHandler(runs=runs, chains=True)]})
 
-    assert [lc.brief(turn)[3] for turn in memory.turns] == [
+    assert [lc.brief(turn, nodes=True)[3] for turn in memory.turns] == [
         [("model", "scripted-1", "ok")],
         [("step", "prepare", "ok"), ("model", "scripted-1", "ok")],
     ]
@@ -365,15 +366,16 @@ def test_the_agent_is_named_by_whoever_knows_best(runs, memory, lc):
     """The handler's argument wins over the framework's agent name, that over the run's."""
     run = RunnableLambda(lambda x: x, name="run")
     known = {"metadata": {"lc_agent_name": "known"}}
-    run.invoke("x", {"callbacks": [TurnspanHandler(runs=runs)]})
-    run.invoke("x", {"callbacks": [TurnspanHandler(runs=runs)], **known})
-    run.invoke("x", {"callbacks": [TurnspanHandler(runs=runs, agent="mine")], **known})
+    for given, config in (({}, {}), ({}, known), ({"agent": "mine"}, known)):
+        handler = TurnspanHandler(runs=runs, chains=True, **given)
+        run.invoke("x", {"callbacks": [handler], **config})
 
     assert [turn.agent.name for turn in memory.turns] == ["run", "known", "mine"]
 
 
-def test_tags_and_metadata_of_the_user_are_the_turns(handler, memory):
+def test_tags_and_metadata_of_the_user_are_the_turns(runs, memory):
     """What LangChain puts there for itself is left out."""
+    handler = TurnspanHandler(runs=runs, chains=True)
     config = {"tags": ["beta"], "metadata": {"plan": "pro", "ls_x": 1, "thread_id": "t"}}
     RunnableLambda(lambda x: x).invoke("x", {"callbacks": [handler], **config})
     (turn,) = memory.turns
@@ -470,7 +472,7 @@ def test_models_called_from_an_agent_of_ours_share_its_messages(configured, lc):
 def test_the_session_in_force_wins_over_the_thread(configured):
     """A session that was opened around the run is the user's word."""
     run = RunnableLambda(lambda x: x)
-    config = {"callbacks": [TurnspanHandler()], "metadata": {"thread_id": "thread"}}
+    config = {"callbacks": [TurnspanHandler(chains=True)], "metadata": {"thread_id": "thread"}}
     run.invoke("x", config)
     with turnspan.session("mine", user_id="ada"):
         run.invoke("x", config)

@@ -67,6 +67,11 @@ class session:  # noqa: N801  # a context manager that reads as a verb at the ca
         )
         self._tokens: list[Token[Session | None]] = []
 
+    @property
+    def entered(self) -> Session:
+        """What is in force inside."""
+        return self._session
+
     def __enter__(self) -> None:
         self._tokens.append(current_session.set(self._session))
 

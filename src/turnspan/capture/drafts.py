@@ -167,6 +167,15 @@ class TurnDraft(Draft):
             self.steps_journalled += 1
             yield {**record, "step": fields}
 
+    def take_back(self, fields: Fields) -> bool:
+        """Forget a step that ended, which is to go on; False if it is not there."""
+        for place in range(len(self.steps) - 1, -1, -1):
+            if self.steps[place] is fields:
+                del self.steps[place]
+                self.steps_journalled -= place < self.steps_journalled
+                return True
+        return False
+
     def add_usage(self, usage: Mapping[str, Any]) -> None:
         """Count what a model step used towards the turn."""
         if self.usage is None:

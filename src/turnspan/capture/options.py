@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from turnspan.capture.policy import Policy
@@ -29,6 +30,8 @@ class Options:
     baggage: Callable[[], Mapping[str, str]] | None = None
     """Reads what of the W3C baggage goes onto a turn's metadata."""
     on_first: Callable[[], None] | None = None
+    directory: Path | None = None
+    """Where the journal is, if there is one: paused turns are remembered beside it."""
 
     def __post_init__(self) -> None:
         if self.policy.reads_text and not self.limits.words:

@@ -24,6 +24,7 @@ __all__ = [
     "reasoning_of",
     "rows_of",
     "text_of",
+    "without_media",
     "word_of",
 ]
 
@@ -129,6 +130,15 @@ def reasoning_of(message: Fields) -> str:
     return "\n".join(found)
 
 
+def without_media(value: object, limits: Limits) -> object:
+    """A tool's result: where it is blocks with media among them, these become parts."""
+    blocks = rows_of(value)
+    fields = [as_fields(block) or {} for block in blocks]
+    if not any(_BLOCKS.get(word_of(block.get("type"))) is _media for block in fields):
+        return value
+    return [part for block in blocks for part in _block(block, limits)]
+
+
 def _role(fields: Fields) -> str:
     if role := word_of(fields.get("role")):
         return "system" if role == "developer" else role
@@ -213,7 +223,8 @@ def _tool_call(call: object, limits: Limits) -> Fields:
 
 
 def _response(call_id: object, response: object, limits: Limits) -> Fields:
-    part: Fields = {"type": "tool_call_response", "response": _json(response, limits)}
+    shown = response if type(response) is str else without_media(response, limits)
+    part: Fields = {"type": "tool_call_response", "response": _json(shown, limits)}
     if known := word_of(call_id):
         part["id"] = known
     return part

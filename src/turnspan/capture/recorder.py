@@ -7,6 +7,7 @@ that callers of decorated functions reach through `wrappers` never raise; the ot
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
@@ -56,6 +57,7 @@ class Recorder:
         self._spans = spans
         self._start_span = spans.start
         self._end_span = spans.end
+        self.clock: Clock = clock
         self._now_ns = clock.now_ns
         self._monotonic_ns = clock.monotonic_ns
         self._turn_id = ids.turn_id
@@ -67,6 +69,7 @@ class Recorder:
         self.max_bytes: int = options.limits.max_bytes
         self.short_chars: int = self.max_bytes // 4  # fits whatever its characters are
         self.orphans: bool = options.orphans
+        self.directory: Path | None = options.directory
         self.opened: int = 0
         self.recorded: int = 0
         self.lost: int = 0

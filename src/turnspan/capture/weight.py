@@ -30,7 +30,12 @@ def weigh_messages(recorder: Recorder, turn: TurnDraft, first: int) -> None:
         for part in message["parts"]:
             text = part.get("content")
             size += len(text) if type(text) is str else 64
-            if type(text) is str and len(text) * 4 > longest and len(text.encode()) > longest:
+            if type(text) is str and _is_over(longest, text):
                 turn.cut(f"messages/{place}", f"over {recorder.max_bytes} bytes")
         if not weigh(recorder, turn, f"messages/{place}", size):
             message["parts"] = []
+
+
+def _is_over(longest: int, text: str) -> bool:
+    """Whether ``text`` has more than so many bytes; half of a surrogate pair counts as one."""
+    return len(text) * 4 > longest and len(text.encode("utf-8", "replace")) > longest

@@ -2,8 +2,8 @@
 
 A plugin needs these names from here: `Runs`, which records by run id, `Opening`, which says
 what a turn is, `contained`, which keeps a plugin's own failures from its framework, and
-`Patches`, for frameworks that offer no callback. Traces across processes are the matter of
-`propagation`, `httpx`, `asgi` and `mcp` here.
+`Patches`, for frameworks that offer no callback, with `Installed`, which takes them back.
+Traces across processes are the matter of `propagation`, `httpx`, `asgi` and `mcp` here.
 """
 
 from collections.abc import Callable
@@ -13,15 +13,18 @@ from turnspan.lazy import lazy_names
 
 if TYPE_CHECKING:
     from turnspan.integrations.border import contained
+    from turnspan.integrations.installed import Installed
     from turnspan.integrations.patches import Patches
-    from turnspan.integrations.runs import Opening, Runs
+    from turnspan.integrations.runs import Opening, Runs, Waiting
 
-__all__ = ["Opening", "Patches", "Runs", "contained"]
+__all__ = ["Installed", "Opening", "Patches", "Runs", "Waiting", "contained"]
 
 _HOMES = {
+    "Installed": "turnspan.integrations.installed",
     "Opening": "turnspan.integrations.runs",
     "Patches": "turnspan.integrations.patches",
     "Runs": "turnspan.integrations.runs",
+    "Waiting": "turnspan.integrations.runs",
     "contained": "turnspan.integrations.border",
 }
 

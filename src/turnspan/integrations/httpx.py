@@ -21,7 +21,8 @@ from threading import RLock
 from typing import Any, Final, Protocol
 
 from turnspan.errors import IntegrationError
-from turnspan.integrations.patches import Installed, Patches
+from turnspan.integrations.installed import Installed
+from turnspan.integrations.patches import Patches
 from turnspan.integrations.propagation import inject
 
 __all__ = ["Request", "async_hook", "hook", "install", "uninstall"]

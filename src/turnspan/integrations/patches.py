@@ -3,40 +3,17 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 from turnspan.errors import IntegrationError
 from turnspan.notices import say
 
-__all__ = ["Installed", "Patches"]
+__all__ = ["Patches"]
 
 Around = Callable[..., Any]
-
-
-class Installed:
-    """What an `install` answers: `undo` takes it back, and so does leaving a `with` block.
-
-    ``undo`` is None where it had been installed before: then that is left as it is.
-    """
-
-    __slots__ = ("_undo",)
-
-    def __init__(self, undo: Callable[[], None] | None) -> None:
-        self._undo = undo
-
-    def undo(self) -> None:
-        """Uninstall what this installed. Again, it does nothing."""
-        undo, self._undo = self._undo, None
-        if undo is not None:
-            undo()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self.undo()
 
 
 class Patches:
@@ -68,25 +45,33 @@ class Patches:
                 fix="use a version of it that turnspan was tested with",
             )
         inherited = name not in vars(owner)
+        stored = inspect.getattr_static(owner, name)  # a class method is no function there
         is_on = True
 
         @functools.wraps(original)
         def replacement(*args: Any, **kwargs: Any) -> Any:
-            return around(original, *args, **kwargs) if is_on else original(*args, **kwargs)
+            answer = original
+            if isinstance(stored, classmethod):
+                answer, args = stored.__get__(None, args[0]), args[1:]
+            return around(answer, *args, **kwargs) if is_on else answer(*args, **kwargs)
+
+        placed: Any = replacement
+        if isinstance(stored, classmethod | staticmethod):
+            placed = type(stored)(replacement)
 
         def undo() -> None:
             nonlocal is_on
             is_on = False
-            if vars(owner).get(name) is not replacement:
+            if vars(owner).get(name) is not placed:
                 where = f"{owner.__module__}.{owner.__qualname__}.{name}"
                 say(f"patch {where}", "%s was patched again after turnspan: left alone", where)
             elif inherited:
                 delattr(owner, name)
             else:
-                setattr(owner, name, original)
+                setattr(owner, name, stored)
 
         with self._lock:
-            setattr(owner, name, replacement)
+            setattr(owner, name, placed)
             self._undo.append(undo)
 
     def undo(self) -> None:

@@ -21,7 +21,8 @@ from typing import Any, Final
 
 from turnspan.capture.context import Session, current_draft, current_session
 from turnspan.capture.drafts import Draft
-from turnspan.integrations.patches import Installed, Patches
+from turnspan.integrations.installed import Installed
+from turnspan.integrations.patches import Patches
 
 __all__ = ["Installed", "install", "uninstall"]
 

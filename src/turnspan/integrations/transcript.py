@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ __all__ = ["Transcript", "transcript_of"]
 
 Form = dict[str, Any]
 
+SHORT_BYTES = 1024  # what is no longer is its own key
 HELD_PER_FORM = 2  # the message as the model gave it, and as the framework's state keeps it
 
 
@@ -30,17 +31,34 @@ class Transcript:
     threads may work on one turn.
     """
 
-    __slots__ = ("_by_object", "_by_text", "_held", "lock")
+    __slots__ = (
+        "_by_object",
+        "_by_text",
+        "_held",
+        "_last",
+        "_last_forms",
+        "_last_ids",
+        "lock",
+    )
 
     def __init__(self) -> None:
         self.lock: AbstractContextManager[bool] = threading.RLock()
         self._by_object: dict[int, tuple[object, Form]] = {}
         self._by_text: dict[bytes, Form] = {}
         self._held: dict[int, int] = {}
+        self._last: list[Any] = []  # alive, so that their identities are theirs
+        self._last_ids: list[int] = []
+        self._last_forms: list[Form] = []
 
-    def forms(self, messages: Iterable[Any], read: Callable[[Any], Form]) -> list[Form]:
+    def forms(self, messages: Sequence[Any], read: Callable[[Any], Form]) -> list[Form]:
         """The form of each message; ``read`` makes those that were not seen before."""
-        return [self._form(message, read) for message in messages]
+        ids, known = list(map(id, messages)), len(self._last_ids)
+        if known and ids[:known] == self._last_ids:  # the usual case: the history grew at its end
+            forms = self._last_forms + [self.form(each, read) for each in messages[known:]]
+        else:
+            forms = [self.form(each, read) for each in messages]
+        self._last, self._last_ids, self._last_forms = list(messages), ids, forms
+        return forms
 
     def answered(self, message: object, form: Form) -> None:
         """Know ``message``, whose form is ``form``, when it comes back in the history."""
@@ -49,7 +67,8 @@ class Transcript:
         if message is not None:
             self._hold(message, form)
 
-    def _form(self, message: object, read: Callable[[Any], Form]) -> Form:
+    def form(self, message: Any, read: Callable[[Any], Form]) -> Form:
+        """The form of one message."""
         known = self._by_object.get(id(message))
         if known is not None:
             return known[1]
@@ -79,6 +98,7 @@ def transcript_of(turn: TurnDraft) -> Transcript:
 def _key(form: Form) -> bytes | None:
     """What makes two messages the same; None for what can only be known by its object."""
     try:
-        return blake2b(orjson.dumps(form), digest_size=16).digest()
+        told = orjson.dumps(form)
+        return told if len(told) < SHORT_BYTES else blake2b(told, digest_size=16).digest()
     except (TypeError, RecursionError):
         return None

@@ -28,6 +28,7 @@ class Directory:
     cursors/<exporter>/<segment>   what was shipped  dead/<exporter>/       what never will be
     numbers/<owner>.numbers        how far sessions have counted
     dropped/<owner>.json           what had to be dropped
+    paused/<thread>.json           which turns wait for a person; `turnspan.integrations` writes it
     ```
     """
 

@@ -5,12 +5,21 @@ Source: langchain-core 1.7 (`langchain_core.messages`); shapes alike since 1.0.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, ToolMessage
 
-__all__ = ["answer_of", "question_of", "read_message", "said_by_tool"]
+from turnspan_langchain.graphs import is_command, is_interrupt_id
+
+__all__ = [
+    "answer_of",
+    "last_reply_in",
+    "messages_of",
+    "question_of",
+    "read_message",
+    "said_by_tool",
+]
 
 _ROLES: Final = {
     "human": "user",
@@ -22,12 +31,14 @@ _ROLES: Final = {
     "function": "tool",
 }
 _USER: Final = frozenset({"human", "user"})
+_WITH_RAW: Final = {"raw", "parsed", "parsing_error"}  # `with_structured_output(include_raw=True)`
 _ASSISTANT: Final = frozenset({"ai", "assistant", "AIMessageChunk"})
 
 
 def read_message(message: BaseMessage) -> dict[str, Any]:
     """A message as the dictionary that `turnspan.integrations.Runs` takes."""
-    role = getattr(message, "role", None) or _ROLES.get(message.type, "user")
+    # Asked of any other, pydantic would look for `role` everywhere before it says no.
+    role = message.role if isinstance(message, ChatMessage) else _ROLES.get(message.type, "user")
     read: dict[str, Any] = {"role": role, "content": message.content}
     if message.name:
         read["name"] = message.name
@@ -50,10 +61,10 @@ def question_of(value: Any) -> Any:
         return _asked_in(value)
     if isinstance(value, list | tuple):
         return _last_said(value, _USER) if _are_messages(value) else value
-    if (messages := getattr(value, "messages", None)) is not None:  # a prompt, a state object
-        return _last_said(messages, _USER)
-    if type(value).__name__ == "Command" and getattr(value, "resume", None) is not None:
-        return value.resume
+    if is_command(value):
+        return question_of(value.update) if value.resume is None else _resumed(value.resume)
+    if (messages := _held(value)) is not None:  # a prompt, a state object
+        return _last_said(_listed(messages), _USER)
     return value
 
 
@@ -61,13 +72,41 @@ def answer_of(value: Any) -> Any:
     """What a run answered: the model's last text since the user spoke, or the output as it is."""
     if isinstance(value, BaseMessage):
         return _text(value.content)
-    if isinstance(value, dict) and "messages" in value:
-        return _answered(_listed(value["messages"]))
+    if isinstance(value, dict):
+        return _answer_in(value)
     if isinstance(value, list) and value and isinstance(value[-1], BaseMessage):
         return _answered(value)
-    if (messages := getattr(value, "messages", None)) is not None:
+    if (messages := _held(value)) is not None:
         return _answered(_listed(messages))
     return value
+
+
+def messages_of(value: Any) -> tuple[BaseMessage, ...]:
+    """The messages a run was given, where they are LangChain's own; a copy of the list."""
+    if is_command(value):
+        value = value.update
+    if isinstance(value, dict):
+        value = value.get("messages")
+    elif not isinstance(value, list | tuple | BaseMessage):
+        value = _held(value)
+    if isinstance(value, BaseMessage):
+        return (value,)
+    if not isinstance(value, list | tuple):
+        return ()
+    return tuple(each for each in value if isinstance(each, BaseMessage))
+
+
+def last_reply_in(value: Any) -> AIMessage | None:
+    """The last message of the model in what a run answered."""
+    if isinstance(value, AIMessage):
+        return value
+    held = value.get("messages") if isinstance(value, dict) else value
+    for message in reversed(held) if isinstance(held, list) else ():
+        if isinstance(message, AIMessage):
+            return message
+        if not isinstance(message, BaseMessage) or message.type in _USER:
+            break
+    return None
 
 
 def said_by_tool(output: Any) -> ToolMessage | None:
@@ -81,20 +120,54 @@ def said_by_tool(output: Any) -> ToolMessage | None:
     return messages[-1] if messages else None
 
 
+def _held(value: object) -> Any:
+    """The messages that an object stores, without running code of its class."""
+    try:
+        return object.__getattribute__(value, "__dict__").get("messages")
+    except AttributeError:
+        return None
+
+
+def _resumed(answers: Any) -> Any:
+    """What a person answered; where one of several was answered, that."""
+    if isinstance(answers, dict) and len(answers) == 1 and is_interrupt_id(*answers):
+        return next(iter(answers.values()))
+    return answers
+
+
 def _said_by_model(message: AIMessage) -> dict[str, Any]:
     said: dict[str, Any] = {}
     calls = [_call(call) for call in message.tool_calls]
     calls += [_call(call) for call in message.invalid_tool_calls]
     if calls:
         said["tool_calls"] = calls
-    thought = message.additional_kwargs.get("reasoning_content")
-    if isinstance(thought, str) and thought:
+    if thought := _thought_beside(message.additional_kwargs):
         said["reasoning_content"] = thought
     return said
 
 
+def _thought_beside(extra: Mapping[str, Any]) -> str | None:
+    """Reasoning that stands beside the content: DeepSeek's, and OpenAI's summaries."""
+    thought = extra.get("reasoning_content") or extra.get("reasoning")
+    if isinstance(thought, dict):
+        rows = thought.get("summary") or ()
+        thought = "\n".join(row["text"] for row in rows if isinstance(row, dict) and "text" in row)
+    return thought if isinstance(thought, str) and thought else None
+
+
 def _call(call: Any) -> dict[str, Any]:
     return {"id": call.get("id"), "name": call.get("name") or "", "args": call.get("args")}
+
+
+def _answer_in(state: dict[Any, Any]) -> Any:
+    """Structured output where there is some, else what the model said last."""
+    if state.get("structured_response") is not None:
+        return state["structured_response"]
+    if "messages" in state:
+        return _answered(_listed(state["messages"]))
+    if state.keys() == _WITH_RAW:
+        return answer_of(state["raw"]) if state["parsed"] is None else state["parsed"]
+    return state
 
 
 def _asked_in(state: dict[str, Any]) -> Any:

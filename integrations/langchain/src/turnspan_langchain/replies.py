@@ -15,7 +15,14 @@ from langchain_core.outputs import LLMResult
 
 from turnspan_langchain.messages import read_message
 
-__all__ = ["model_asked", "model_replied", "provider_of", "reply_in", "usage_in"]
+__all__ = [
+    "model_asked",
+    "model_replied",
+    "provider_of",
+    "reply_in",
+    "text_of_token",
+    "usage_in",
+]
 
 _PROVIDERS: Final = {
     "amazon_bedrock": "aws.bedrock",
@@ -30,6 +37,7 @@ _PROVIDERS: Final = {
     "watsonx": "ibm.watsonx.ai",
     "xai": "x_ai",
 }
+_REASONS: Final = ("finish_reason", "stop_reason", "stopReason", "done_reason")
 _PARAMETERS: Final = (
     "temperature",
     "top_p",
@@ -78,7 +86,8 @@ def model_replied(result: LLMResult, origin: object) -> dict[str, Any]:
     meta = _metadata(origin)
     output = result.llm_output or {}
     generation = result.generations[0][0].generation_info or {}
-    reason = meta.get("finish_reason") or meta.get("stop_reason") or generation.get("finish_reason")
+    reason = next((found for key in _REASONS if (found := meta.get(key))), None)
+    reason = reason or generation.get("finish_reason")
     known = {
         "response_model": meta.get("model_name") or meta.get("model") or output.get("model_name"),
         "response_id": meta.get("id") or _own_id(origin),
@@ -86,6 +95,20 @@ def model_replied(result: LLMResult, origin: object) -> dict[str, Any]:
         "finish_reasons": [reason] if isinstance(reason, str) else None,
     }
     return {key: value for key, value in known.items() if value}
+
+
+def text_of_token(token: Any, chunk: Any) -> str | None:
+    """What a piece of a stream says; empty for thoughts and calls, None if it says nothing."""
+    if isinstance(token, str) and token:
+        return token
+    if isinstance(token, list):
+        said = [block.get("text") for block in token if isinstance(block, dict)]
+        text = "".join(each for each in said if isinstance(each, str))
+        return text if text or token else None
+    message = getattr(chunk, "message", None)
+    calls = getattr(message, "tool_call_chunks", None)
+    thinks = getattr(message, "additional_kwargs", {}).get("reasoning_content")
+    return "" if calls or thinks else None
 
 
 def usage_in(result: LLMResult, origin: object) -> dict[str, Any]:

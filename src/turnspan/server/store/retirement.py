@@ -127,7 +127,7 @@ def _add_tools(tx: Transaction, seqs: Any) -> None:
             func.sum(case((steps.c.status == "error", 1), else_=0)).label("errors"),
         )
         .join(turns, turns.c.seq == steps.c.turn_seq)
-        .where(steps.c.turn_seq.in_(seqs), steps.c.kind == "tool")
+        .where(steps.c.turn_seq.in_(seqs), steps.c.kind == "tool", steps.c.status != "paused")
         .group_by(hour, turns.c.agent, steps.c.name)
     )
     _merge(tx, tool_aggregates, tx.connection.execute(asked).mappings().all())

@@ -67,7 +67,7 @@ def tool_use(tx: Transaction, where: TurnFilter) -> Mapping[str, ToolUse]:
     asked = (
         select(steps.c.name, func.count(), errors)
         .join(turns, turns.c.seq == steps.c.turn_seq)
-        .where(condition(tx, where), steps.c.kind == "tool")
+        .where(condition(tx, where), steps.c.kind == "tool", steps.c.status != "paused")
         .group_by(steps.c.name)
     )
     calls: Counter[str] = Counter()
