@@ -1,6 +1,6 @@
 # The workshop. Everything happens inside this checkout: needs Python 3.11 or newer, make and git.
 # PYTHON=/path/to/python3 chooses another interpreter than the first that tools/find-python finds.
-# ARGS="-x tests/journal" is handed on to pytest by `make others` and `make lowest`.
+# ARGS="-x tests/journal" is handed on to pytest by `make test-tools`, `make others` and `make lowest`.
 # BENCH=--quick gives `make bench` a short look instead of firm figures.
 
 VENV := .venv
@@ -29,10 +29,10 @@ test: $(VENV)/.workshop lint imports types  ## Check everything: style, floors, 
 	$(BIN)/python -m pytest -q
 
 test-tools: $(VENV)/.workshop $(TOOLS)  ## See turns in Phoenix and MLflow; installs them into .tools
-	$(BIN)/python -m pytest -q -o faulthandler_timeout=600 tests/tools
+	$(BIN)/python -m pytest -q -o faulthandler_timeout=600 tests/tools $(ARGS)
 
 nightly: $(VENV)/.workshop  ## Twenty times as many examples of arbitrary values
-	TURNSPAN_TESTS=nightly $(BIN)/python -m pytest -q -o faulthandler_timeout=3600 tests/capture/test_properties.py
+	TURNSPAN_TESTS=nightly $(BIN)/python -m pytest -q -o faulthandler_timeout=3600 tests/capture/test_properties.py tests/conformance/test_generated.py
 
 test-all: test others lowest  ## The same, then the tests on other Pythons and lowest versions
 

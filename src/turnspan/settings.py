@@ -66,9 +66,10 @@ class Settings:
     spans: str = _option(
         "auto",
         "Who makes the spans: `own` builds them from turns, `live` uses the application's "
-        "provider, `auto` decides by what is there.",
+        "provider, `auto` decides by what is there. `adopt` makes none, and has turns take those "
+        "of other instrumentations: see [propagation.md](propagation.md).",
         env="TURNSPAN_SPANS",
-        one_of=("auto", "own", "live"),
+        one_of=("auto", "own", "live", "adopt"),
     )
     span_content: bool | None = _option(
         None,

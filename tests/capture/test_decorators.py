@@ -360,6 +360,7 @@ def test_what_cannot_be_recorded_is_refused_at_the_door(decorate, target):
         (turnspan.tool, {"type": None, "name": 1}),
         (turnspan.model, {"provider": 1}),
         (turnspan.model, {"reasoning": 1}),
+        (turnspan.model, {"operation": "embedding"}),
         (turnspan.retrieval, {"name": 1}),
         (turnspan.step, {"reasoning": waits}),
     ],

@@ -117,12 +117,22 @@ def test_a_live_span_is_told_what_the_journal_is_told(ports):
             told.append(fields)
 
     _, ears, _ = guarded(turnspan.Policy(patterns=["email"]), Log(), Ears())
-    span = ears.start("tool", f"ask {SECRET}", 0, None, SECRET, SECRET, SECRET, True)
+    known = {"tool": {"type": SECRET}, "model": {"request_model": SECRET, "parameters": {}}}
+    span = ears.start("tool", f"ask {SECRET}", 0, None, SECRET, SECRET, SECRET, True, known)
     step = {"kind": "tool", "name": SECRET, "status": "ok", "metadata": {SECRET: SECRET}}
-    ears.end(span, {**step, "messages": [{"role": "user", "parts": [{"content": SECRET}]}]})
+    shared = {
+        "messages": [{"role": "user", "parts": [{"content": SECRET}]}],
+        "tool_definitions": [{"type": "function", "name": SECRET}],
+    }
+    ears.end(span, {**step, **shared})
 
     assert guard is not None
     assert SECRET not in str(told)
+    assert told[0][-1] == {
+        "tool": {"type": "<hidden:email>"},
+        "model": {"request_model": "<hidden:email>"},
+    }
+    assert told[1]["tool_definitions"] == [{"type": "function", "name": "<hidden:email>"}]
     assert told[1]["metadata"] == {"<hidden:email>": "<hidden:email>"}
     assert told[1]["messages"] == [{"role": "user", "parts": [{"content": "<hidden:email>"}]}]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 import turnspan
@@ -136,3 +138,48 @@ def test_without_messages_they_are_an_argument_like_any_other(tape):
 
     assert tape.step.input.content == '{"system":"Be brief.","question":"Weather?"}'
     assert tape.step.system_instructions == ()
+
+
+def test_the_shape_of_a_tool_is_what_it_is_called(record):
+    """Where the policy keeps shapes, what a tool says of itself is its size and keys."""
+    tape = record(policy=turnspan.Policy(content=False))
+    with turnspan.turn():
+        ask(ASKED, tools=[WEATHER])
+
+    [tool] = tape.turn.tool_definitions
+    assert (tool["type"], tool["name"], tool["description"]) == (
+        "function",
+        "weather",
+        "<4 characters>",
+    )
+    assert tool["parameters"]["type"] == "object"
+    assert tape.step.input_tools == ((0, 1),)
+
+
+def test_a_policy_searches_tools_and_instructions_too(record):
+    """What is hidden is hidden wherever it was said."""
+    tape = record(policy=turnspan.Policy(patterns=["email"]))
+    with turnspan.turn():
+        ask(
+            ASKED,
+            system="Write to ada@example.com.",
+            stop="ada@example.com",
+            tools=[{**WEATHER, "description": "Asks ada@example.com."}],
+        )
+
+    assert "ada@example.com" not in str(tape.turn)
+    assert tape.turn.tool_definitions[0]["description"] == "Asks <hidden:email>."
+
+
+def test_tools_offered_from_many_threads_keep_their_places(tape):
+    """Steps of one turn may run at once: each names the tools it was offered."""
+    offered = [[{"type": "function", "name": f"{row}-{n}"} for n in range(20)] for row in range(8)]
+    with turnspan.turn(), ThreadPoolExecutor(8) as pool:
+        list(pool.map(turnspan.carry(lambda tools: ask(ASKED, tools=tools)), offered))
+
+    known = [tool["name"] for tool in tape.turn.tool_definitions]
+    found = [
+        [name for start, end in step.input_tools for name in known[start:end]]
+        for step in tape.turn.steps
+    ]
+    assert sorted(found) == [[tool["name"] for tool in row] for row in offered]

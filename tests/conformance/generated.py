@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from turnspan.schema import Status, StepKind, Turn, encode_turn
 
-__all__ = ["PROVIDERS", "available_of", "turns"]
+__all__ = ["DISHONEST", "PROVIDERS", "available_of", "turns"]
 
 START = 1_700_000_000_000_000_000
 PROVIDERS = ["openai", "anthropic", "aws.bedrock", "gcp.gemini", "a provider of one's own", None]
+
+DISHONEST = "{not} {json}"  # which a turn that was read from somewhere may call JSON
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 NAME = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
@@ -68,7 +70,7 @@ CONTENT = st.fixed_dictionaries(
         "type": st.sampled_from(["text", "image", "audio", "tool_call", "tool_result", "error"]),
         "content": TEXT
         | JSON.map(lambda value: orjson.dumps(value).decode())
-        | st.sampled_from(["https://example.com/a.png", '{"cut": "by a lim', "{not} {json}"]),
+        | st.sampled_from(["https://example.com/a.png", '{"cut": "by a lim', DISHONEST]),
     },
     optional={"mime_type": st.sampled_from(["text/plain", "application/json"])},
 )

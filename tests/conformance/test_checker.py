@@ -16,6 +16,8 @@ from conventions import (
     violations,
 )
 from conventions.model import GENAI
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 TEXT = [{"role": "assistant", "parts": [{"type": "text", "content": "hi"}]}]
 CHAT = SeenSpan(
@@ -201,3 +203,22 @@ def test_a_sound_metric_has_no_violations(metric):
 def test_a_broken_metric_is_refused_by_its_rule(metric, rule):
     """For each rule a metric that breaks it."""
     assert rule in {found.split(":")[0] for found in metric_violations(metric)}
+
+
+def test_metrics_of_the_sdk_are_read_as_they_are_exported():
+    """Instrument, unit, buckets and points of a histogram and a counter."""
+    reader = InMemoryMetricReader()
+    meter = MeterProvider(metric_readers=[reader], shutdown_on_exit=False).get_meter("x")
+    histogram = meter.create_histogram(
+        DURATION.name, "s", explicit_bucket_boundaries_advisory=BOUNDS
+    )
+    histogram.record(0.5, dict(POINT.attributes))
+    meter.create_counter(TOKENS.name, "{token}").add(3, dict(TOKENS.points[0].attributes))
+    meter.create_histogram("gen_ai.turn.duration", "s").record(1)
+    [scope] = reader.get_metrics_data().resource_metrics[0].scope_metrics
+    found = {metric.name: SeenMetric.of_sdk(metric) for metric in scope.metrics}
+
+    assert metric_violations(found.pop("gen_ai.turn.duration"))
+    assert [metric_violations(metric) for metric in found.values()] == [[], []]
+    assert found[TOKENS.name] == TOKENS
+    assert list(found[DURATION.name].points[0].bounds) == BOUNDS

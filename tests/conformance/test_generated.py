@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 from conventions import spans_of_request, spans_of_sdk, trace_violations, violations
-from generated import available_of, turns
-from hypothesis import HealthCheck, given, settings
+from generated import DISHONEST, available_of, turns
+from hypothesis import HealthCheck, assume, given, settings
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -19,7 +20,12 @@ from turnspan.telemetry.otlp import RequestWriter
 from turnspan.telemetry.vendor_keys import known_profiles, profiles_named
 from turnspan.testing.repeatable import CountedIds
 
-many = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+NIGHTLY = os.environ.get("TURNSPAN_TESTS") == "nightly"
+many = settings(
+    max_examples=3000 if NIGHTLY else 120,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 
 
 def faults(spans: list[Any], available: Any) -> list[str]:
@@ -68,7 +74,11 @@ def test_profiles_leave_every_standard_key_as_it_is(turn):
 @given(turn=turns())
 @many
 def test_live_spans_of_any_turn_conform(turn, content):
-    """The same, of spans that start and end through the application's own provider."""
+    """The same, of spans that start and end through the application's own provider.
+
+    What they are made of was captured a moment ago: JSON is JSON.
+    """
+    assume(DISHONEST not in str(turn))
     exporter = InMemorySpanExporter()
     provider = TracerProvider(resource=Resource({"service.name": "tests"}), shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))

@@ -9,12 +9,14 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from textwrap import dedent
 from urllib.parse import urlsplit
 
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "docs" / "tools"
 PAGES = {path.stem: path.read_text("utf-8") for path in FOLDER.glob("[a-z]*.md")}
+INDEX = (FOLDER / "README.md").read_text("utf-8")
 WANTED = {
     "aws", "azure", "braintrust", "datadog", "google", "honeycomb", "jaeger", "laminar", "langfuse",
     "langsmith", "logfire", "mlflow", "opik", "phoenix", "signoz", "tempo", "weave",
@@ -69,9 +71,7 @@ def receiver():
 
 def test_each_tool_has_its_page_and_its_row():
     """And no row is without a page."""
-    rows = re.findall(
-        r"^\| \[.+?\]\((.+?)\.md\) \|", (FOLDER / "README.md").read_text("utf-8"), re.MULTILINE
-    )
+    rows = re.findall(r"^\| \[.+?\]\((.+?)\.md\) \|", INDEX, re.MULTILINE)
 
     assert set(PAGES) == WANTED
     assert sorted(rows) == sorted(WANTED)
@@ -117,6 +117,15 @@ def test_the_lines_of_a_page_send_a_turn_where_it_says(page, receiver, tmp_path)
     assert sorted(wanted - sent.keys()) == []
     assert [sent[name] for name in wanted if re.search(r"[$%\"\n]", sent[name])] == []
     assert ("authorization" in sent) is ("uthorization" in block or "@" in block)
+
+
+def test_the_program_of_the_index_runs(run, tmp_path):
+    """Several destinations at once, one of them with headers of its own."""
+    [block] = re.findall(r"^ *```python\n(.*?)^ *```", INDEX, re.MULTILINE | re.DOTALL)
+    program = tmp_path / "block.py"
+    program.write_text(dedent(block), encoding="utf-8")
+
+    assert run(program) == ""
 
 
 def test_each_picture_of_a_page_is_there():

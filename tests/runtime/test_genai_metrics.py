@@ -52,7 +52,7 @@ IN_ANY_ORDER = {
     "the provider first": "provide_meters(); turnspan.configure(directory=None)",
     "the provider last": "turnspan.configure(directory=None); provide_meters()",
 }
-OVER_OTLP = "turnspan.configure(exporters=sys.argv[1:], directory=None)"
+OVER_OTLP = "turnspan.configure(exporters=sys.argv[1:], directory=None, exit_s=30)"
 
 
 def told(run, program, *args, **env):
@@ -66,7 +66,7 @@ def test_on_the_applications_provider_a_metric_is_as_long_as_its_span(run):
     """Values are equal to the last digit, and exemplars name the span."""
     program = """
         provide_meters(); provide_tracers(); turnspan.configure(directory=None)
-        clerk("a"); turnspan.flush()
+        clerk("a"); turnspan.flush(30)
         spans = [[(s.end_time - s.start_time) / 1e9, s.context.trace_id, s.context.span_id]
                  for s in finished.get_finished_spans()]
         print(json.dumps([collected(), spans]))
@@ -105,7 +105,7 @@ def test_switched_off_nothing_is_measured(run, off):
     """Neither without OpenTelemetry nor without turnspan."""
     program = """
         provide_meters(); turnspan.configure(directory=None)
-        clerk("a"); turnspan.flush()
+        clerk("a"); turnspan.flush(30)
         print(json.dumps(collected()))
     """
 
@@ -116,7 +116,7 @@ def test_a_recovered_turn_is_not_measured(run):
     """It ended in another process, which measured it or is dead."""
     program = """
         provide_meters(); turnspan.configure(exporters=["file:out"], directory="shared")
-        turnspan.flush(); clerk("b"); turnspan.flush()
+        turnspan.flush(30); clerk("b"); turnspan.flush(30)
         print(json.dumps([collected(), Path("out").read_text().count('"record":"turn"')]))
     """
     told(
@@ -136,7 +136,7 @@ def test_what_the_policy_hides_is_not_measured_either(run):
     program = """
         provide_meters(); turnspan.configure(directory=None, redact=["email"])
         turnspan.agent(name="for ada@example.com")(look_up)("a")
-        turnspan.flush()
+        turnspan.flush(30)
         print(json.dumps(collected()))
     """
     metrics = told(run, program)
@@ -149,7 +149,7 @@ def test_what_the_policy_hides_is_not_measured_either(run):
 def test_without_a_provider_metrics_go_where_the_spans_go(run, otlp, exporter):
     """Unless OpenTelemetry's variable sends them elsewhere, or nowhere."""
     env = {} if exporter is None else {"OTEL_METRICS_EXPORTER": exporter}
-    told(run, f"{OVER_OTLP}; clerk('a'); turnspan.close()", otlp.url, **env)
+    told(run, f"{OVER_OTLP}; clerk('a'); turnspan.close(30)", otlp.url, **env)
 
     assert len(otlp.spans) == 2
     assert (AGENT in otlp.metrics) is (exporter in {None, "otlp"})
@@ -173,7 +173,7 @@ def test_the_applications_provider_goes_before_our_own_way(run, otlp):
     """Whoever has one has said where metrics go: they are not counted twice."""
     program = f"""
         provide_meters(); {OVER_OTLP}
-        clerk("a"); turnspan.flush()
+        clerk("a"); turnspan.flush(30)
         print(json.dumps(collected()))
     """
     metrics = told(run, program, otlp.url)
@@ -187,7 +187,7 @@ def test_a_child_of_a_fork_measures_its_own_turns(run, otlp):
         turnspan.configure(exporters=sys.argv[1:], directory="journal")
         clerk("a")
         pid = os.fork()
-        clerk("b"); turnspan.close()
+        clerk("b"); turnspan.close(30)
         if not pid:
             os._exit(0)
         os.waitpid(pid, 0)

@@ -65,13 +65,18 @@ def links(found: Any) -> list[Span.Link]:
 def spans_of(turn: dict[str, Any]) -> list[Span]:
     trace = turn["trace"]
     found = []
-    for fields in (turn, *turn["steps"]):
+    for at, fields in enumerate((turn, *turn["steps"]), -1):
         root = fields is turn
         facts = (
             turn_facts(turn, content=True)
             if root
             else step_facts(fields, turn, agent=turn["agent"]["name"], content=True)
         )
+        if not root:
+            facts.attributes["turnspan.turn.id"] = turn["id"]
+            ends = [step["ended_at"] for step in turn["steps"]]
+            if ends != sorted(set(ends)):
+                facts.attributes["turnspan.step.position"] = at
         notes = fields.get("span") or {}
         with_notes(facts, notes)
         above = trace.get("parent_span_id", "") if root else trace["span_id"]
@@ -318,7 +323,7 @@ def test_limits_drop_and_count_what_is_beyond(wire):
         ("gen_ai.agent.name", "suppor"),
         ("turnspan.turn.id", "turn_a"),
     ]
-    assert span.dropped_attributes_count == len(everything) + 1 - 3
+    assert span.dropped_attributes_count == len(everything) + 2 - 3  # its note, and how many
     assert [(e.name, e.attributes[0].value.string_value) for e in span.events] == [("e", "lo")]
     assert (span.events[0].dropped_attributes_count, span.dropped_events_count) == (1, 2)
     assert (len(span.links), span.links[0].dropped_attributes_count) == (2, 1)

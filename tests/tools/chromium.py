@@ -11,11 +11,12 @@ from pathlib import Path
 
 __all__ = ["browser", "pictured"]
 
-TAKES_S = 120
+TAKES_S = 180
 OPTIONS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     *("--disable-dev-shm-usage", "--hide-scrollbars", "--window-size=1440,800"),
+    *("--force-prefers-reduced-motion", "--run-all-compositor-stages-before-draw"),
 )
 
 

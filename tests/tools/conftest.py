@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,25 +51,32 @@ def tool(request: pytest.FixtureRequest, started: dict[str, Any]) -> Any:
 
 
 @pytest.fixture(scope="session")
-def recorded(tool: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
+def run_for() -> Callable[..., str]:
+    """Runs Python with the given words, and records for a tool as its page says."""
+
+    def run_for(*words: object, tool: Any, folder: Path, env: dict[str, str] | None = None) -> str:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+        # A tool that has just started takes its first request slowly.
+        patient = {"TURNSPAN_TIMEOUT_S": "60", "TURNSPAN_EXIT_S": "120", "NO_PROXY": "*"}
+        done = subprocess.run(
+            [sys.executable, "-W", "error", *map(str, words)],
+            cwd=folder,
+            env=kept | patient | tool.environment() | (env or {}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run_for
+
+
+@pytest.fixture(scope="session")
+def recorded(tool: Any, run_for: Callable[..., str], tmp_path_factory: Any) -> str:
     """The session that `weather_desk.py`, a process of its own, recorded for the tool."""
-    run(HERE / "weather_desk.py", SESSION, tool=tool, folder=tmp_path_factory.mktemp("recorded"))
+    folder = tmp_path_factory.mktemp("recorded")
+    run_for(HERE / "weather_desk.py", SESSION, tool=tool, folder=folder)
     return SESSION
-
-
-def run(program: Path, *args: str, tool: Any, folder: Path) -> str:
-    """What ``program`` printed, which records for ``tool`` as its environment says."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
-    patient = {"TURNSPAN_TIMEOUT_S": "60", "NO_PROXY": "*"}  # the first export is slow
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(program), *args],
-        cwd=folder,
-        env=kept | patient | tool.environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout

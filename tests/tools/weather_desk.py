@@ -6,6 +6,7 @@ of a chat completion; it reasons, calls a tool and counts its tokens.
 
 import json
 import sys
+import time
 from typing import Any
 
 import turnspan
@@ -16,6 +17,7 @@ READINGS = {"Oslo": {"celsius": 4, "sky": "rain"}, "Cairo": {"celsius": 31, "sky
 
 @turnspan.tool(description="The weather in a city, as read just now")
 def read_station(city: str) -> dict[str, Any]:
+    time.sleep(0.02)  # tools order what they show by milliseconds
     return READINGS[city]  # there is no station in Atlantis
 
 

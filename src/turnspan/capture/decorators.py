@@ -20,6 +20,8 @@ F = TypeVar(
     bound="Callable[..., Any] | staticmethod[..., Any] | classmethod[Any, ..., Any] | property"
     " | functools.cached_property[Any] | functools.partialmethod[Any]",
 )
+# Source: https://github.com/open-telemetry/semantic-conventions-genai, `gen_ai.operation.name`
+_OPERATIONS = ("chat", "generate_content", "text_completion", "embeddings")
 Reasoning = Callable[[Any], str | None]
 
 
@@ -133,7 +135,8 @@ def model(
 
     ``name`` is the model asked for; an argument `model` of the call says it otherwise. Usage,
     answering model, finish reason, tool calls and reasoning are read from what OpenAI,
-    Anthropic, LangChain and LiteLLM clients return.
+    Anthropic, LangChain and LiteLLM clients return. ``operation`` is `chat`,
+    `generate_content`, `text_completion` or `embeddings`.
 
     Raises:
         CaptureError: at decoration, for what is no function, method or callable object, and
@@ -141,6 +144,11 @@ def model(
     """
     _check("model", name=name, provider=provider, operation=operation, metadata=metadata)
     _check("model", reasoning=reasoning)
+    if operation not in _OPERATIONS:
+        raise CaptureError(
+            f"model(operation={operation!r}) is nothing that a model does",
+            fix=f"one of: {', '.join(_OPERATIONS)}",
+        )
 
     def describe(inner: Callable[..., Any]) -> Call:
         known: dict[str, Any] = {"operation": operation} if operation != "chat" else {}

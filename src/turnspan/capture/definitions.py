@@ -6,6 +6,7 @@ Source: https://github.com/open-telemetry/semantic-conventions-genai, tool defin
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -24,14 +25,15 @@ class Definitions:
 
     They are known by object, and by what they say. The objects are held until the turn ends, so
     that no identity is used twice. A definition that is changed after it was seen keeps its
-    first form.
+    first form. Thread-safe: steps of one turn may run in several threads.
     """
 
-    __slots__ = ("_held", "_limits", "_places", "_said", "kept")
+    __slots__ = ("_held", "_limits", "_lock", "_places", "_said", "kept")
 
     def __init__(self, limits: Limits) -> None:
         self.kept: list[Fields] = []
         self._limits = limits
+        self._lock = threading.RLock()  # a finaliser may come by in the thread that holds it
         self._places: dict[int, int | None] = {}
         self._said: dict[bytes, int | None] = {}
         self._held: list[object] = []
@@ -45,7 +47,9 @@ class Definitions:
         """
         ranges: list[tuple[int, int]] = []
         for tool in tools:
-            place = self._places[id(tool)] if id(tool) in self._places else self._add(tool, fits)
+            with self._lock:
+                known = id(tool) in self._places
+                place = self._places[id(tool)] if known else self._add(tool, fits)
             if place is None:
                 continue
             if ranges and ranges[-1][1] == place:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import Token
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import ReferenceType
 
 import orjson
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from turnspan.capture.streams import Stream
     from turnspan.ports import OpenSpan
 
-__all__ = ["USAGE_KEYS", "Draft", "Fields", "StepDraft", "TurnDraft", "trace_of"]
+__all__ = ["USAGE_KEYS", "Adopted", "Draft", "Fields", "StepDraft", "TurnDraft", "trace_of"]
 
 Fields = dict[str, Any]
 
@@ -101,6 +101,12 @@ class StepDraft(Draft):
     stream: ReferenceType[Stream] | None = None
 
 
+class Adopted(Protocol):
+    """What others have recorded of a turn, which becomes part of it as it ends."""
+
+    def put(self, turn: TurnDraft) -> None: ...  # noqa: D102
+
+
 class TurnDraft(Draft):
     """A turn while it is open; `Recorder.open_turn` fills it in.
 
@@ -123,6 +129,7 @@ class TurnDraft(Draft):
     held_back: bool = False  # by sampling: recorded, and written only if it is to be kept
     has_more: bool = False  # something beside steps stands on the draft and not yet in its fields
     read_state: Callable[[], Any] | None = None
+    adopted: Adopted | None = None
     cuts: list[Fields] | None = None
     source: Recorder
     agent: str

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from turnspan.capture.contents import put_state
 from turnspan.capture.context import current_draft
-from turnspan.capture.drafts import Draft, Fields, TurnDraft
+from turnspan.capture.drafts import Adopted, Draft, Fields, TurnDraft
+from turnspan.interrupts import is_anothers
 
 if TYPE_CHECKING:
     from turnspan.capture.recorder import Recorder
@@ -18,6 +19,8 @@ __all__ = ["drop_contents", "leave_elsewhere", "put_rest", "restore", "with_cont
 def put_rest(recorder: Recorder, turn: TurnDraft) -> None:
     """Put what stands on ``turn`` and not yet in its fields."""
     fields = turn.fields
+    if turn.adopted is not None:
+        _adopt(recorder, turn, turn.adopted)
     if turn.read_state is not None:
         put_state(recorder, turn, "state_after")
     if turn.open_steps:
@@ -30,6 +33,18 @@ def put_rest(recorder: Recorder, turn: TurnDraft) -> None:
         fields["tool_definitions"] = turn.definitions.kept
     if turn.cuts is not None:
         fields["truncated"] = turn.cuts
+
+
+def _adopt(recorder: Recorder, turn: TurnDraft, adopted: Adopted) -> None:
+    turn.adopted = None
+    try:
+        adopted.put(turn)
+        if turn.steps:
+            turn.fields["steps"] = turn.steps
+    except Exception as exc:  # border: the spans are of another's making
+        if is_anothers(exc):
+            raise
+        recorder.failed("what others have recorded of a turn was left out", exc)
 
 
 def drop_contents(turn: TurnDraft, fields: Fields, max_bytes: int) -> None:
@@ -45,6 +60,8 @@ def drop_contents(turn: TurnDraft, fields: Fields, max_bytes: int) -> None:
 
 def with_context(turn: TurnDraft, fields: Fields) -> Fields:
     """What a step says, and what of ``turn`` it names by ranges."""
+    if turn.conversation is None and turn.definitions is None:
+        return fields
     told = dict(fields)
     if turn.conversation is not None:
         told["messages"] = turn.conversation.messages

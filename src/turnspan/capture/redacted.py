@@ -14,7 +14,7 @@ import orjson
 from turnspan.capture.hidden import HIDDEN, Place
 from turnspan.capture.policy import Level
 from turnspan.capture.redaction import WITHHELD, Notes, Redaction, stricter
-from turnspan.capture.shapes import SHAPE, said_shape, shape_of
+from turnspan.capture.shapes import SHAPE, said_shape, shape_of, tool_shape
 
 __all__ = ["bare", "redacted"]
 
@@ -314,15 +314,6 @@ def _shaped_entries(entries: Any) -> Any:
     return {key: shape_of(item) for key, item in entries.items()}
 
 
-def _shaped_tool(tool: Fields) -> Fields:
-    """What a tool is called, and that it said more."""
-    kept = ("type", "name")
-    return {
-        key: item if key in kept else said_shape(item) if type(item) is str else shape_of(item)
-        for key, item in tool.items()
-    }
-
-
 def _shaped_notes(notes: Any) -> Any:
     """What other code put on a span, every text of it replaced by its length."""
     if type(notes) is str:
@@ -354,5 +345,5 @@ _SHAPED: Final[dict[str, Callable[[Any], Any]]] = {
     "metadata": _shaped_entries,
     "tags": lambda tags: [said_shape(tag) for tag in tags],
     "span": _shaped_notes,
-    "tool_definitions": lambda tools: [_shaped_tool(tool) for tool in tools],
+    "tool_definitions": lambda tools: [tool_shape(tool) for tool in tools],
 }

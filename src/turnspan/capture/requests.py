@@ -27,10 +27,11 @@ def put_request(recorder: Recorder, draft: Draft, named: dict[str, Any]) -> None
     for name in _MODEL_NAMES:
         if type(named.get(name)) is str:
             model["request_model"] = named.pop(name)
+    said = _tells(recorder)
     parameters = {
         name: read
         for name, value in named.items()
-        if (read := _parameter(name, value, said=_tells(recorder))) is not None
+        if (read := _parameter(name, value, said=said)) is not None
     }
     if parameters:
         model["parameters"] = parameters

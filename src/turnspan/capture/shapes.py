@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["SHAPE", "said_shape", "shape_of"]
+__all__ = ["SHAPE", "said_shape", "shape_of", "tool_shape"]
 
 SHAPE: Final = "application/vnd.turnspan.shape+json"
 """The media type of content that is a shape."""
@@ -32,3 +33,12 @@ def shape_of(value: Any, depth: int = 0) -> dict[str, Any]:
 def said_shape(text: str) -> str:
     """The shape of a text where a text has to stand."""
     return f"<{len(text)} characters>"
+
+
+def tool_shape(tool: Mapping[str, Any]) -> dict[str, Any]:
+    """What a tool is called, and that it said more."""
+    kept = ("type", "name")
+    return {
+        key: item if key in kept else said_shape(item) if type(item) is str else shape_of(item)
+        for key, item in tool.items()
+    }

@@ -20,6 +20,7 @@ from turnspan.ports import Exporter, MetricSink, TurnLog, journalled
 from turnspan.schema.records import TURN
 from turnspan.telemetry.application_metrics import ApplicationMetrics, has_provider
 from turnspan.telemetry.ignored import say_ignored
+from turnspan.telemetry.suppression import suppressed
 
 __all__ = ["MeasuredLog", "Metering", "metering_of"]
 
@@ -167,6 +168,8 @@ class Metering:
     def _record(self, lines: Iterable[bytes]) -> None:
         for line in lines:
             turn = orjson.loads(line)
+            if turn["trace"].get("mode") == "adopted":
+                continue  # whoever made its spans measures them
             for sink in self._sinks:
                 try:
                     sink.record(turn)
@@ -179,7 +182,8 @@ class Metering:
             if left_s <= 0:
                 return
             try:
-                sink.send(timeout_s=left_s)
+                with suppressed():
+                    sink.send(timeout_s=left_s)
             except Exception as exc:  # noqa: BLE001  # border: foreign exporters
                 say("metrics", "metrics could not be sent: %s", exc, error=exc)
 

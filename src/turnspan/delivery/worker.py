@@ -21,6 +21,7 @@ from turnspan.delivery.tally import Tally
 from turnspan.notices import say
 from turnspan.ports import Backlog, Clock, Exporter, Journalled, Outcome, Unsent
 from turnspan.settings import Settings
+from turnspan.telemetry.suppression import suppressed
 
 __all__ = ["Worker"]
 
@@ -221,6 +222,10 @@ class Worker:
     # ── the thread ───────────────────────────────────────────────────────────────────────
 
     def _run(self) -> None:
+        with suppressed():  # an exporter's own requests are no part of the application
+            self._deliver()
+
+    def _deliver(self) -> None:
         while not self._is_over():
             try:
                 self._round()

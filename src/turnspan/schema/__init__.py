@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from turnspan.schema.feedback import Feedback
     from turnspan.schema.ids import RandomIds
     from turnspan.schema.messages import Message, MessagePart
+    from turnspan.schema.records import SCHEMA_VERSION
     from turnspan.schema.step import (
         Agent,
         Error,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
         Usage,
     )
     from turnspan.schema.trace import Link, SpanEvent, SpanNotes, Trace
-    from turnspan.schema.turn import SCHEMA_VERSION, Turn
+    from turnspan.schema.turn import Turn
     from turnspan.schema.wire import (
         decode_feedback,
         decode_record,
@@ -77,7 +78,7 @@ _HOMES = {
     "Model": "turnspan.schema.step",
     "RandomIds": "turnspan.schema.ids",
     "Range": "turnspan.schema.step",
-    "SCHEMA_VERSION": "turnspan.schema.turn",
+    "SCHEMA_VERSION": "turnspan.schema.records",
     "SpanEvent": "turnspan.schema.trace",
     "SpanNotes": "turnspan.schema.trace",
     "Status": "turnspan.schema.step",

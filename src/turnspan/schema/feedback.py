@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from turnspan.schema.content import Cut
-from turnspan.schema.turn import SCHEMA_VERSION
+from turnspan.schema.records import SCHEMA_VERSION
 from turnspan.schema.value import Many, Value
 
 

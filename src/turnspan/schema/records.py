@@ -2,8 +2,9 @@
 
 from typing import Final
 
-__all__ = ["FEEDBACK", "OPEN", "SEGMENT", "STEP", "TURN"]
+__all__ = ["FEEDBACK", "OPEN", "SCHEMA_VERSION", "SEGMENT", "STEP", "TURN"]
 
+SCHEMA_VERSION: Final = 1
 SEGMENT: Final = b'{"record":"segment",'
 OPEN: Final = b'{"record":"open",'
 STEP: Final = b'{"record":"step",'

@@ -28,7 +28,7 @@ class Trace(Value):
     mode: str = Field(
         default="own",
         description="Who makes the spans: `own` (built from this turn), `live` (already went "
-        "through the application's provider) or `off`.",
+        "through the application's provider), `adopted` (another instrumentation) or `off`.",
     )
 
 

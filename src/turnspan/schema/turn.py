@@ -6,11 +6,10 @@ from pydantic import Field, computed_field
 
 from turnspan.schema.content import Content, Cut
 from turnspan.schema.messages import Message
+from turnspan.schema.records import SCHEMA_VERSION
 from turnspan.schema.step import Agent, Error, Range, Status, Step, Usage
 from turnspan.schema.trace import SpanNotes, Trace
 from turnspan.schema.value import Many, Value
-
-SCHEMA_VERSION = 1
 
 
 class Turn(Value):

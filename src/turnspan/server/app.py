@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -16,15 +16,15 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from turnspan.clock import SystemClock
-from turnspan.notices import say
 from turnspan.server.access_log import AccessLog
+from turnspan.server.assembly import Assembly
 from turnspan.server.call import Call, call_of
 from turnspan.server.dialect import Dialect, dialects
 from turnspan.server.gate import Gate
 from turnspan.server.ids import ServerIds
 from turnspan.server.jobs import JobRunner
 from turnspan.server.limits import Limits
-from turnspan.server.problem import FieldError, Problem
+from turnspan.server.problem import FieldError, Problem, unavailable
 from turnspan.server.store.port import UnavailableError
 
 if TYPE_CHECKING:
@@ -63,15 +63,15 @@ def create_app(
     known = dialects() if known is None else known
     apps = {name: _application(dialect) for name, dialect in known.items()}
     gate = Gate(parts, known, apps, log or AccessLog())
-    return _Lifespan(gate, JobRunner(store, known))
+    return _Lifespan(gate, JobRunner(store, known), Assembly(store, parts.limits, clock))
 
 
 class _Lifespan:
     """Starts and ends what runs beside the requests."""
 
-    def __init__(self, gate: Gate, jobs: JobRunner) -> None:
+    def __init__(self, gate: Gate, *works: JobRunner | Assembly) -> None:
         self._gate = gate
-        self._jobs = jobs
+        self._works = works
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -83,10 +83,12 @@ class _Lifespan:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
-        self._jobs.start()
+        for work in self._works:
+            work.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        self._jobs.stop()
+        for work in self._works:
+            work.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
 
@@ -101,13 +103,23 @@ def _application(dialect: Dialect) -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.include_router(dialect.router)
+    document = app.openapi()  # FastAPI keeps what it made, and hands it out
+    _tell_problems(document)
     if dialect.document is not None:
-        dialect.document(app.openapi())  # FastAPI keeps what it made, and hands it out
+        dialect.document(document)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(UnavailableError, _on_unavailable)
     app.add_exception_handler(Exception, _on_failure)
     return app
+
+
+def _tell_problems(document: dict[str, Any]) -> None:
+    """Say that a problem may be answered, in place of FastAPI's own 422, which never is."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            operation["responses"].pop("422", None)
+            operation["responses"].setdefault("default", {"description": "A problem"})
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
@@ -135,10 +147,7 @@ async def _on_validation(request: Request, error: Exception) -> Response:
 
 async def _on_unavailable(request: Request, _error: Exception) -> Response:  # as Starlette calls it
     call = call_of(request)
-    say("server store", "the store does not answer")
-    return call.dialect.render(
-        Problem(503, "unavailable", "the store does not answer", retry_after_s=1.0), call
-    )
+    return call.dialect.render(unavailable(), call)
 
 
 async def _on_failure(request: Request, error: Exception) -> Response:  # noqa: ARG001  # as Starlette calls it; the gate reports the error
@@ -146,6 +155,13 @@ async def _on_failure(request: Request, error: Exception) -> Response:  # noqa: 
     return call.dialect.render(
         Problem(500, "internal", "something here failed; the server's log has it"), call
     )
+
+
+def _methods(call: Call) -> set[str]:
+    """What the path takes, seen as the longest route there is: an id may hold slashes too."""
+    lines = call.dialect.router.at(call.path)
+    longest = max((line.path.count("/") for line in lines), default=0)
+    return {m for line in lines if line.path.count("/") == longest for m in line.methods}
 
 
 def _problem(call: Call, error: Exception) -> Problem:
@@ -156,8 +172,7 @@ def _problem(call: Call, error: Exception) -> Problem:
     if status == HTTPStatus.NOT_FOUND:
         return Problem(404, "not_found", "there is nothing at this path", resource="path")
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        methods = {m for line in call.dialect.router.at(call.path) for m in line.methods}
-        allowed = ", ".join(sorted(methods))
+        allowed = ", ".join(sorted(_methods(call)))
         return Problem(
             405, "method_not_allowed", f"this path takes {allowed}", headers={"allow": allowed}
         )

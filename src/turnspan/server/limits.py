@@ -35,6 +35,12 @@ class Limits:
     """Longest a request may take to arrive."""
     request_s: float = 30.0
     """Longest an answer may take to begin."""
+    trace_quiet_s: float = 5.0
+    """How long nothing of a trace must have come before turns are made of its spans."""
+    trace_wait_s: float = 60.0
+    """The same where the outermost span of the trace is missing."""
+    trace_kept_s: float = 3_600.0
+    """How long spans are kept after that, so that one that comes late finds the others."""
     turns_per_month: int | None = None
     """Turns a project may store in a month of UTC, give or take a request; None: any number."""
 

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from turnspan.telemetry import semconv as names
+from turnspan.telemetry.carried import carry_notes, carry_step, carry_turn
 from turnspan.telemetry.messages import (
     definitions,
     documents,
@@ -58,7 +59,7 @@ def turn_facts(turn: Fields, *, content: bool) -> SpanFacts:
     _fail(facts, turn)
     _about_agent(attributes, turn["agent"], turn.get("usage"))
     _about_turn(attributes, turn)
-    _about_models(attributes, turn)
+    _put_reasons(attributes, turn, _about_models(attributes, turn.get("steps", ())))
     if content:
         _messages(facts, turn, turn.get("messages", ()))
         if tools := turn.get("tool_definitions"):
@@ -68,6 +69,7 @@ def turn_facts(turn: Fields, *, content: bool) -> SpanFacts:
             attributes[names.SESSION_ID] = session_id
         if user_id := turn.get("user_id"):
             attributes[names.USER_ID] = user_id
+    carry_turn(attributes, turn, failure(turn), content=content)
     return facts
 
 
@@ -91,6 +93,7 @@ def step_facts(step: Fields, turn: Fields, *, agent: str, content: bool) -> Span
     elif content:  # no convention names what a plain step was given
         _overlay(attributes, step)
         _reasoning(attributes, step)
+    carry_step(attributes, step, turn, failure(step), content=content)
     return facts
 
 
@@ -98,8 +101,13 @@ def with_notes(facts: SpanFacts, notes: Fields | None) -> SpanFacts:
     """``facts`` with what other code left on the span, which wins: it was said on purpose."""
     if not notes:
         return facts
+    status = facts.status, facts.description
+    noted = carry_notes(facts.attributes, facts.name, status, notes)
     facts.name = notes.get("name") or facts.name
     facts.attributes.update(notes.get("attributes") or {})
+    facts.attributes.pop(names.NOTED, None)
+    if noted:
+        facts.attributes[names.NOTED] = orjson.dumps(noted).decode()
     if notes.get("status") == "ok":
         facts.status, facts.description = names.STATUS_OK, ""
     elif notes.get("status") == "error" and facts.status == names.STATUS_UNSET:
@@ -153,7 +161,8 @@ def _fail(facts: SpanFacts, fields: Fields) -> None:
 
 
 def _about_agent(attributes: dict[str, Any], agent: Fields, usage: Fields | None) -> None:
-    _copy(attributes, agent, _AGENT_FIELDS)
+    if len(agent) > 1:  # most have a name and nothing else
+        _copy(attributes, agent, _AGENT_FIELDS)
     if usage:
         # Caches and reasoning were taken off the internal agent span in 2026.
         put_usage(attributes, usage, names.USAGE[:2])
@@ -170,15 +179,14 @@ def _about_turn(attributes: dict[str, Any], turn: Fields) -> None:
         attributes[names.METADATA] = orjson.dumps(metadata).decode()
 
 
-def _about_models(attributes: dict[str, Any], turn: Fields) -> None:
-    """Finish reasons of its last model call, and the model where it was always the same one."""
-    reasons = None
-    if models := _own_models(turn.get("steps", ())):
-        reasons = models[-1].get("finish_reasons")
-        requested = {m.get("request_model") for m in models}
-        if len(requested) == 1 and (model := requested.pop()):
-            attributes[names.REQUEST_MODEL] = model
-    _put_reasons(attributes, turn, reasons)
+def _about_models(attributes: dict[str, Any], steps: Sequence[Fields]) -> Any:
+    """The model, where it was always the same; why the last call stopped."""
+    if not (models := _own_models(steps)):
+        return None
+    requested = {m.get("request_model") for m in models}
+    if len(requested) == 1 and (model := requested.pop()):
+        attributes[names.REQUEST_MODEL] = model
+    return models[-1].get("finish_reasons")
 
 
 def _put_reasons(attributes: dict[str, Any], fields: Fields, reasons: Any = None) -> None:
@@ -193,11 +201,11 @@ def _put_reasons(attributes: dict[str, Any], fields: Fields, reasons: Any = None
 
 def _own_models(steps: Sequence[Fields]) -> list[Fields]:
     """What the turn's own agent asked of models, in the order the answers came."""
-    asked = [s for s in steps if s["kind"] == "model" and not is_embedding(s)]
-    if any(s["kind"] == "agent" for s in steps):
-        nested = nested_agents(steps)
-        asked = [s for s in asked if s["id"] not in nested]
-    return [s.get("model") or {} for s in asked]
+    asked = [s for s in steps if s["kind"] == "model"]
+    if not asked:
+        return asked
+    nested = nested_agents(steps)
+    return [s.get("model") or {} for s in asked if s["id"] not in nested and not is_embedding(s)]
 
 
 def _messages(facts: SpanFacts, fields: Fields, messages: Sequence[Fields]) -> None:

@@ -14,6 +14,7 @@ from turnspan.notices import say
 from turnspan.ports import Ids, OpenSpan, SpanSource
 from turnspan.settings import Settings
 from turnspan.telemetry.activation import SpanActivation
+from turnspan.telemetry.adopted import AdoptedSpans
 from turnspan.telemetry.live import LiveSpans
 from turnspan.telemetry.off import OffSpans
 from turnspan.telemetry.own import OwnSpans
@@ -88,12 +89,17 @@ def check(settings: Settings, *, otlp: bool) -> None:
     """See that ``settings`` name one maker of spans; ``otlp``: there is an `otlp+…` exporter.
 
     Raises:
-        SettingsError: every span would arrive twice, or there is no profile of a name.
+        SettingsError: every span would arrive twice, or none, or there is no profile of a name.
     """
     if settings.spans == "live" and otlp:
         raise SettingsError(
             "spans='live' and an otlp+… exporter would send every span twice",
             fix="leave out the exporter, or let turnspan make the spans: spans='own'",
+        )
+    if settings.spans == "adopt" and otlp:
+        raise SettingsError(
+            "spans='adopt' makes no spans that an otlp+… exporter could send",
+            fix="leave out the exporter: the application's provider exports the spans",
         )
     profiles_named(settings.profiles)
 
@@ -109,6 +115,8 @@ def span_source(
     check(settings, otlp=otlp)
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return OffSpans(ids)
+    if settings.spans == "adopt":
+        return AdoptedSpans(ids)
     own = OwnSpans(ids, Sampler.read(environ))
     if settings.spans == "own" or otlp:
         return own

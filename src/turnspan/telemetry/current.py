@@ -8,9 +8,21 @@ from typing import Any, Final
 
 from opentelemetry import context as otel
 from opentelemetry.context import Context
-from opentelemetry.trace import INVALID_SPAN, Span, set_span_in_context
+from opentelemetry.trace import INVALID_SPAN, Span, SpanContext, set_span_in_context
 
-__all__ = ["SPAN_KEY", "activate", "attach", "current_context", "deactivate", "detach", "put"]
+from turnspan.interrupts import is_anothers
+from turnspan.notices import say
+
+__all__ = [
+    "SPAN_KEY",
+    "attach",
+    "context_of",
+    "current_context",
+    "deactivate",
+    "detach",
+    "put",
+    "with_span",
+]
 
 # Learned through the public function, so that no private name is imported for it.
 (SPAN_KEY,) = set_span_in_context(INVALID_SPAN, Context())
@@ -29,16 +41,28 @@ current_context: Final[Callable[[], Context]] = _variable.get if _is_plain else 
 """The current context: what other code put there, our spans among it."""
 
 
-def activate(span: Span, current: Context) -> Token[Context]:
-    """Make ``span`` the current one over ``current``, until `deactivate` with the token."""
+def with_span(span: Span, current: Context) -> Context:
+    """``current`` with ``span`` as the current one, in a context that nobody has seen yet."""
     context = Context(current)
-    put(context, SPAN_KEY, span)  # nobody has seen this context yet
-    return attach(context)
+    put(context, SPAN_KEY, span)
+    return context
 
 
 def deactivate(token: Token[Context]) -> None:
-    """Put back what was current before; in another context than it began in, do nothing."""
+    """Put back what was current before `attach`; in another context, do nothing."""
     try:
         detach(token)
     except (ValueError, RuntimeError):
         return
+
+
+def context_of(found: Any) -> SpanContext | None:
+    """Of the current span, if it has a valid identity."""
+    try:
+        context: SpanContext = found.get_span_context()
+        return context if context.is_valid else None
+    except Exception as exc:  # border: a span of somebody else's making
+        if is_anothers(exc):
+            raise
+        say("current-span", "the current span could not be read", error=exc)
+        return None

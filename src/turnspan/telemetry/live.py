@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextvars import Token
-from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from opentelemetry import trace
@@ -28,8 +27,7 @@ from turnspan.ports import Ids, OpenSpan
 from turnspan.telemetry import semconv as names
 from turnspan.telemetry.activation import SpanActivation
 from turnspan.telemetry.attributes import SpanFacts, step_facts, turn_facts
-from turnspan.telemetry.current import SPAN_KEY, current_context, deactivate
-from turnspan.telemetry.current import activate as make_current
+from turnspan.telemetry.current import SPAN_KEY, attach, current_context, deactivate, with_span
 from turnspan.telemetry.evaluation import (
     JudgedTurn,
     RecentTurns,
@@ -38,6 +36,9 @@ from turnspan.telemetry.evaluation import (
 )
 from turnspan.telemetry.light import state_of
 from turnspan.telemetry.live_events import emit_event
+from turnspan.telemetry.live_opening import opening
+from turnspan.telemetry.neighbours import claim_inference
+from turnspan.telemetry.suppression import is_suppressed
 from turnspan.telemetry.vendor_keys import Described, Profile, add_keys
 
 __all__ = ["LiveSpan", "LiveSpans"]
@@ -128,15 +129,20 @@ class LiveSpans:
         live.agent = agent = name if kind == "agent" else above.agent if above else agent
         live.is_turn = kind == "turn"
         live.session_id, live.user_id = session_id, user_id
-        live.name, span_kind, first = _opening(kind, name, agent, *_sampled_by(kind, known))
-        live.given = given = first.copy()
+        live.name, span_kind, first = opening(kind, name, agent, known)
+        live.given = given = dict(first)
         if session_id:
             given[names.CONVERSATION_ID] = session_id
         live.token = live.span = None
-        span = self._started(live, above, current, span_kind, started_ns)
+        span = None
+        if not is_suppressed(current):
+            span = self._started(live, above, current, span_kind, started_ns)
         self._identify(live, span, parent, current)
         if activate and span is not None:
-            live.token = make_current(span, current)
+            context = with_span(span, current)
+            if kind == "model":
+                claim_inference(context)
+            live.token = attach(context)
         return live
 
     def activation(self) -> SpanActivation:
@@ -266,44 +272,6 @@ def _facts_of(
     return facts
 
 
-def _sampled_by(kind: str, known: Fields) -> tuple[str | None, ...]:
-    """What of ``known`` the conventions want known to samplers, beside names."""
-    if kind == "tool" and (tool := known.get("tool")):
-        return (tool.get("type"),)
-    if kind == "model" and (model := known.get("model")):
-        return (model.get("operation"), model.get("provider"), model.get("request_model"))
-    return ()
-
-
-@lru_cache(maxsize=1024)
-def _opening(
-    kind: str,
-    name: str,
-    agent: str,
-    detail: str | None = None,
-    provider: str | None = None,
-    model: str | None = None,
-) -> tuple[str, SpanKind, dict[str, Any]]:
-    """Name, kind and first attributes of a span; whoever changes those takes a copy.
-
-    ``detail`` is the type of a tool, or the operation of a model call.
-    """
-    given: dict[str, Any] = {names.AGENT_NAME: agent}
-    span_kind = _KINDS.get(kind, SpanKind.INTERNAL)
-    operation = _OPERATIONS.get(kind)
-    if operation is None:
-        return name, span_kind, given
-    if kind == "model":
-        # Which model a call will name may not be known yet: its span is renamed at the end.
-        operation, name = detail or operation, model or ""
-    elif kind == "tool" and detail:
-        given[names.TOOL_TYPE] = detail
-    given[names.OPERATION_NAME] = operation
-    said = ((_NAMED.get(kind), name), (names.PROVIDER_NAME, provider))
-    given |= {key: value for key, value in said if key and value}
-    return f"{operation} {name}" if name else operation, span_kind, given
-
-
 def _context_of(above: LiveSpan | None, current: Context) -> Context:
     """The context to start a child of ``above`` in."""
     if above is None or above.span is None or current.get(SPAN_KEY) is above.span:
@@ -351,17 +319,4 @@ def _unsaid(live: LiveSpan, real: Span, attributes: dict[str, Any]) -> dict[str,
     return attributes
 
 
-_KINDS = {"model": SpanKind.CLIENT, "retrieval": SpanKind.CLIENT}
-_OPERATIONS = {
-    "turn": names.INVOKE_AGENT,
-    "agent": names.INVOKE_AGENT,
-    "tool": names.EXECUTE_TOOL,
-    "model": names.CHAT,
-    "retrieval": names.RETRIEVAL,
-}
-_NAMED = {
-    "tool": names.TOOL_NAME,
-    "model": names.REQUEST_MODEL,
-    "retrieval": names.DATA_SOURCE_ID,
-}
 _SAMPLED = int(TraceFlags.SAMPLED)

@@ -8,12 +8,12 @@ failed included, and not those of agents it called.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from turnspan.telemetry import instruments
 from turnspan.telemetry import semconv as names
-from turnspan.telemetry.attributes import failure, nested_agents
+from turnspan.telemetry.attributes import failure
 from turnspan.telemetry.instruments import Instrument
 
 __all__ = ["Attributes", "Measurement", "measurements"]
@@ -43,15 +43,16 @@ def measurements(turn: Fields) -> Iterator[Measurement]:
     """
     steps = turn.get("steps") or ()
     name: str = turn["agent"]["name"]
-    agents = nested_agents(steps) if steps else {}
-    calls = _calls(turn) if steps else Counter()
+    callers = _callers(steps)
+    calls = _calls(steps, callers)
     yield from _agent(turn, name, turn["trace"]["span_id"], calls, None)
+    named: dict[str | None, str] = {None: name}
+    named |= {step["id"]: _agent_name(step) for step in steps if step["kind"] == "agent"}
     for step in steps:
-        by = agents.get(step["id"], name)
         if step["kind"] == "agent":
-            yield from _agent(step, by, step["id"], calls, step["id"])
+            yield from _agent(step, named[step["id"]], step["id"], calls, step["id"])
         elif measured := _KINDS.get(step["kind"]):
-            yield from measured(step, by)
+            yield from measured(step, named[callers[step["id"]]])
 
 
 def _agent(
@@ -117,19 +118,27 @@ def _duration(instrument: Instrument, fields: Fields, of: Attributes, span_id: s
     return Measurement(instrument, (fields["ended_at"] - fields["started_at"]) / 1e9, of, span_id)
 
 
-def _calls(turn: Fields) -> Counter[_Caller]:
-    """How often each agent called models and tools; the turn's own is known by None."""
-    steps = turn["steps"]
+def _callers(steps: Sequence[Fields]) -> dict[str, str | None]:
+    """Step id → id of the nested agent that did it; None for the turn's own agent."""
     parents = {step["id"]: step.get("parent_id") for step in steps}
     nested = {step["id"] for step in steps if step["kind"] == "agent"}
-    calls: Counter[_Caller] = Counter()
+    callers: dict[str, str | None] = {}
     for step in steps:
-        if called := _called(step):
-            above = parents[step["id"]]
-            while above is not None and above not in nested:
-                above = parents.get(above)
-            calls[above, called.name] += 1
-    return calls
+        above = parents[step["id"]]
+        while above is not None and above not in nested:
+            above = parents.get(above)
+        callers[step["id"]] = above
+    return callers
+
+
+def _calls(steps: Sequence[Fields], callers: Mapping[str, str | None]) -> Counter[_Caller]:
+    """How often each agent called models and tools."""
+    called = ((callers[step["id"]], _called(step)) for step in steps)
+    return Counter((caller, what.name) for caller, what in called if what is not None)
+
+
+def _agent_name(step: Fields) -> str:
+    return (step.get("agent") or {}).get("name") or str(step["name"])
 
 
 def _called(step: Fields) -> Instrument | None:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from turnspan.telemetry import semconv as names
 from turnspan.telemetry.parts import (
     sound_definition,
     sound_document,
@@ -21,6 +22,7 @@ from turnspan.telemetry.parts import (
 __all__ = [
     "definitions",
     "documents",
+    "honest",
     "input_messages",
     "instructions",
     "object_json",
@@ -32,9 +34,7 @@ Fields: TypeAlias = Mapping[str, Any]
 _dumps = orjson.dumps
 _USER = b'[{"role":"user","parts":['
 _ASSISTANT = b'[{"role":"assistant","parts":['
-_MODALITIES = ("image", "audio")
 _JSON = "application/json"
-_URI = ("http://", "https://", "data:", "s3://", "gs://", "file://")
 
 
 def input_messages(fields: Fields, messages: Sequence[Fields]) -> str | None:
@@ -80,12 +80,28 @@ def definitions(ranges: Sequence[Sequence[int]], known: Sequence[Fields]) -> str
 
 
 def object_json(content: Fields, key: str) -> str:
-    """``content`` as a JSON object; what is none is wrapped as ``{key: …}``."""
+    """``content`` as a JSON object; what is none is wrapped as ``{key: …}``.
+
+    Content that says it is JSON and looks like an object is taken at its word: see `honest`.
+    """
     text: str = content.get("content", "")
     if content.get("mime_type") != _JSON:
         return _dump({key: text})
-    value = _value(text)
-    return text if isinstance(value, dict) else _dump({key: value})
+    return text if _looks_like_object(text) else _dump({key: _value(text)})
+
+
+def honest(fields: Fields) -> Fields:
+    """``fields`` of a step whose input and output are JSON where they say so, else text.
+
+    Those that were just captured are. Of a turn that was read from somewhere, nobody knows.
+    """
+    for where in ("input", "output"):
+        content = fields.get(where)
+        if content and content.get("mime_type") == _JSON:
+            text = content.get("content", "")
+            if _looks_like_object(text) and not isinstance(_value(text), dict):
+                fields = {**fields, where: {**content, "mime_type": "text/plain"}}
+    return fields
 
 
 def documents(content: Fields) -> str:
@@ -124,9 +140,13 @@ def _reasoned(messages: list[Fields], reasoning: str | None) -> list[Fields]:
 def _part(content: Fields) -> bytes:
     """``content`` as a JSON part; pasted, for a turn passes here four times."""
     kind, text = content.get("type"), content.get("content", "")
-    if kind in _MODALITIES and text.startswith(_URI):
+    if kind in names.MODALITIES and text.startswith(names.URI_SCHEMES):
         return _dumps({"type": "uri", "modality": kind, "uri": text})
     return b'{"type":"text","content":' + _dumps(text) + b"}"
+
+
+def _looks_like_object(text: str) -> bool:
+    return text.startswith("{") and text.endswith("}")
 
 
 def _value(text: str) -> Any:

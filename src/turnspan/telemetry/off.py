@@ -63,7 +63,7 @@ class OffSpans:
         activate: bool,  # noqa: FBT001  # keywords would cost the caller
         known: Mapping[str, Any] = _NOTHING,
         /,
-    ) -> OffSpan:
+    ) -> OpenSpan:
         """Draw ids; OpenTelemetry's context is neither read nor changed."""
         if parent is None:
             return OffSpan(self._ids.trace_id(), self._ids.span_id(), None)

@@ -9,18 +9,22 @@ collector/trace/v1/trace_service.proto, trace/v1/trace.proto, resource/v1/resour
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 from turnspan.telemetry import semconv as names
 from turnspan.telemetry.attributes import (
     SpanFacts,
+    failure,
     nested_agents,
     step_facts,
     turn_facts,
     with_notes,
 )
 from turnspan.telemetry.by_resource import ByResource
+from turnspan.telemetry.carried import carry_step
 from turnspan.telemetry.limits import SpanLimits, cut
+from turnspan.telemetry.messages import honest
 from turnspan.telemetry.protobuf import attributes, delimited, text, varint
 from turnspan.telemetry.vendor_keys import Described, Profile, add_keys
 
@@ -87,9 +91,16 @@ class RequestWriter:
         steps = turn.get("steps", ())
         agents = nested_agents(steps)
         agent = turn["agent"]["name"]
-        for step in steps:
+        ordered = all(one["ended_at"] < other["ended_at"] for one, other in pairwise(steps))
+        for position, step in enumerate(steps):
             by = agents.get(step["id"], agent) if agents else agent
-            facts = step_facts(step, turn, agent=by, content=content)
+            told = honest(step) if content and step["kind"] == "tool" else step
+            facts = step_facts(told, turn, agent=by, content=content)
+            if told is not step:
+                carry_step(facts.attributes, step, turn, failure(step), content=content)
+            facts.attributes[names.TURN_ID] = turn["id"]
+            if not ordered:
+                facts.attributes[names.STEP_POSITION] = position
             ids = _ids(trace_id, step["id"], step.get("parent_id") or root_id)
             yield self._span(facts, step, turn, [ids, state], local, ())
 
@@ -109,7 +120,10 @@ class RequestWriter:
             with_notes(facts, notes)
             links = [*links, *(notes.get("links") or ())]
         if said is not None:
+            before = set(facts.attributes)
             add_keys(self._profiles, facts.attributes, said)
+            if added := [key for key in facts.attributes if key not in before]:
+                facts.attributes[names.PROFILED] = added
         name = facts.name.encode()
         parts += (b"\x2a", varint(len(name)), name, _KINDS[facts.kind])
         parts += (source["started_at"].to_bytes(8, "little"), b"\x41")

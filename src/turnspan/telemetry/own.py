@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from opentelemetry.context import Context
-from opentelemetry.trace import SpanContext
 
-from turnspan.interrupts import is_anothers
-from turnspan.notices import say
 from turnspan.ports import Ids, OpenSpan
 from turnspan.telemetry.activation import SpanActivation
-from turnspan.telemetry.current import SPAN_KEY, attach, current_context, detach, put
+from turnspan.telemetry.current import SPAN_KEY, attach, context_of, current_context, detach, put
 from turnspan.telemetry.light import LightSpan, LightStepSpan, state_of
+from turnspan.telemetry.neighbours import claim_inference
 from turnspan.telemetry.sampling import Sampler
+from turnspan.telemetry.suppression import is_suppressed
 
 __all__ = ["OwnSpans"]
 
@@ -41,7 +40,7 @@ class OwnSpans:
 
     def start(  # noqa: PLR0917  # as the port has it
         self,
-        kind: str,  # this source needs the identity only
+        kind: str,
         name: str,
         started_ns: int,
         parent: OpenSpan | None,
@@ -60,6 +59,8 @@ class OwnSpans:
                 span.trace_id = trace_id = self._trace_id()
                 if not self._takes_all and not self._decide(trace_id, None):
                     span.sampled, span.flags = False, 0
+            if current and is_suppressed(current):
+                span.sampled, span.flags = False, 0
         else:
             span = step = LightStepSpan()
             step.parent = parent
@@ -67,6 +68,8 @@ class OwnSpans:
         if activate:  # written out: as a function it would cost each span a tenth more
             context = Context(current)
             put(context, SPAN_KEY, span)
+            if kind == "model":
+                claim_inference(context)
             span.token = attach(context)
         return span
 
@@ -105,7 +108,7 @@ class OwnSpans:
 
     def _join(self, span: LightSpan, current: Context) -> bool:
         """Make ``span`` a child of the current span, if that has a valid identity."""
-        context = _context_of(current[SPAN_KEY])
+        context = context_of(current[SPAN_KEY])
         if context is None:
             return False
         span.trace_id = context.trace_id
@@ -114,15 +117,3 @@ class OwnSpans:
         span.sampled = self._decide(context.trace_id, bool(context.trace_flags & _SAMPLED_FLAG))
         span.flags = (context.trace_flags & _RANDOM_FLAG) | (_SAMPLED_FLAG if span.sampled else 0)
         return True
-
-
-def _context_of(found: Any) -> SpanContext | None:
-    """Of the current span, if it has a valid identity."""
-    try:
-        context: SpanContext = found.get_span_context()
-        return context if context.is_valid else None
-    except Exception as exc:  # border: a span of somebody else's making
-        if is_anothers(exc):
-            raise
-        say("current-span", "the current span could not be read", error=exc)
-        return None

@@ -17,6 +17,7 @@ __all__ = ["attributes", "delimited", "fields", "key_value", "text", "varint"]
 _TABLE = tuple(bytes((n,)) if n < 128 else bytes((n & 127 | 128, n >> 7)) for n in range(2048))
 _TABLE_SIZE = 2040  # a length and the tags before it still find their place in the table
 _VARINT, _DELIMITED = 0, 2
+_FIXED = {1: 8, 5: 4}  # wire type → bytes
 _DOUBLE = Struct("<d").pack
 _INT64 = range(-(1 << 63), 1 << 63)
 _KEYS: dict[str, tuple[bytes, int]] = {}
@@ -111,20 +112,26 @@ def key_value(key: str, value: Any) -> bytes:
 def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Number and value of each field of ``message``: integers, and bytes of known length.
 
+    Those of fixed size are their bytes, low ones first.
+
     Raises:
         ValueError: the bytes are no message, or hold a field of another wire type.
     """
     place = 0
     while place < len(message):
         tag, place = _read_varint(message, place)
-        number, place = _read_varint(message, place)
-        if tag & 7 == _VARINT:
+        kind = tag & 7
+        if kind == _VARINT:
+            number, place = _read_varint(message, place)
             yield tag >> 3, number
-        elif tag & 7 == _DELIMITED and place + number <= len(message):
-            yield tag >> 3, message[place : place + number]
-            place += number
-        else:
+            continue
+        size = _FIXED.get(kind)
+        if kind == _DELIMITED:
+            size, place = _read_varint(message, place)
+        if size is None or place + size > len(message):
             raise ValueError(f"no field of a known kind at byte {place}")
+        yield tag >> 3, message[place : place + size]
+        place += size
 
 
 def _read_varint(message: bytes, place: int) -> tuple[int, int]:

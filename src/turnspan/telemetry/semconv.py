@@ -51,6 +51,9 @@ CACHE_READ_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
 CACHE_WRITE_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
 REASONING_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
 
+# Source: the same, input and output message schemas
+MODALITIES: Final = ("image", "audio")
+URI_SCHEMES: Final = ("http://", "https://", "data:", "s3://", "gs://", "file://")
 # Ours: the conventions require a provider of every model call, and have no word for not knowing
 UNKNOWN_PROVIDER: Final = "unknown"
 
@@ -135,12 +138,17 @@ TURN_STATUS: Final = "turnspan.turn.status"
 TURN_RESUMES: Final = "turnspan.turn.resumes"
 FEEDBACK_ID: Final = "turnspan.feedback.id"
 STEP_STATUS: Final = "turnspan.step.status"
+STEP_POSITION: Final = "turnspan.step.position"  # where their ends do not tell the order
 REASONING: Final = "turnspan.reasoning"  # of steps that have no messages to hold it as a part
 AGENT_ID: Final = "turnspan.agent.id"  # of the registry's own, internal agent spans carry neither
 AGENT_VERSION: Final = "turnspan.agent.version"
 TAGS: Final = "turnspan.tags"
 METADATA: Final = "turnspan.metadata"
 COST_USD: Final = "turnspan.usage.cost_usd"
+TURN_STEPS: Final = "turnspan.turn.steps"  # how many, so that a reader knows when all are there
+REST: Final = "turnspan.rest"  # fields that no other attribute carries, as a JSON object
+PROFILED: Final = "turnspan.profiled"  # the keys that profiles added: they repeat what is there
+NOTED: Final = "turnspan.noted"  # what other code covered on the span, as a JSON object
 
 # Source: https://github.com/open-telemetry/opentelemetry-proto trace/v1/trace.proto v1.9.0,
 # `Span.SpanKind`, `Status.StatusCode`, `SpanFlags`

@@ -1,4 +1,4 @@
-"""OpenTelemetry's own word for "somebody else records this": honoured, and said.
+"""OpenTelemetry's word for "somebody else records this": honoured, and said.
 
 Source: opentelemetry-api 1.45 (`opentelemetry.context`: the key, and why it has no public name),
 opentelemetry-instrumentation 0.66b (`utils.is_instrumentation_enabled`: the older, plain key).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -49,13 +49,15 @@ class Backend:
 
     def turns(self, session: str) -> list[ShownTurn]:
         """The traces of ``session`` in their order."""
-        traces = [
-            self.server.ask(f"/api/3.0/mlflow/traces/get?trace_id={info['trace_id']}")["trace"]
-            for info in self._infos(session)
-        ]
-        whole = [trace for trace in traces if _root(trace["spans"])]
-        whole.sort(key=lambda trace: _root(trace["spans"])["start_time_unix_nano"])
-        return [_turn(trace) for trace in whole]
+        traces = [self._trace(info["trace_id"]) for info in self._infos(session)]
+        traces.sort(key=lambda trace: _root(trace["spans"]).get("start_time_unix_nano", 0))
+        return [_turn(trace) for trace in traces if _root(trace["spans"])]
+
+    def traces(self, ids: Sequence[str]) -> list[ShownTurn]:
+        """The traces of those ``ids`` that are there."""
+        known = {info["trace_id"] for info in self._searched({}).get("traces", ())}
+        found = [self._trace(f"tr-{id}") for id in ids if f"tr-{id}" in known]
+        return [_turn(trace) for trace in found if _root(trace["spans"])]
 
     def session(self, session: str) -> ShownSession:
         """What the traces of the session say together."""
@@ -89,6 +91,11 @@ class Backend:
             token = found.get("next_page_token")
             page = {"page_token": token} if token else None
         return count
+
+    def _trace(self, id: str) -> dict[str, Any]:
+        found = self.server.ask(f"/api/3.0/mlflow/traces/get?trace_id={id}")
+        trace: dict[str, Any] = found["trace"]
+        return trace
 
     def _infos(self, session: str) -> list[dict[str, Any]]:
         wanted = f"metadata.`mlflow.trace.session` = '{session}'"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -54,12 +54,12 @@ class Backend:
 
     def turns(self, session: str) -> list[ShownTurn]:
         """The traces of ``session`` in their order."""
-        asked = self.server.ask("/v1/projects/turns/spans?limit=1000") if self._project() else {}
-        traces = defaultdict(list)
-        for span in sorted(asked.get("data", ()), key=lambda each: each["start_time"]):
-            traces[span["context"]["trace_id"]].append(span)
-        shown = [_turn(spans) for spans in traces.values()]
-        return [turn for turn in shown if turn and turn.session == session]
+        return [turn for turn in self._turns().values() if turn.session == session]
+
+    def traces(self, ids: Sequence[str]) -> list[ShownTurn]:
+        """The traces of those ``ids`` that are there."""
+        turns = self._turns()
+        return [turns[id] for id in ids if id in turns]
 
     def session(self, session: str) -> ShownSession:
         """What the list of sessions says of it."""
@@ -88,6 +88,14 @@ class Backend:
         """How many traces there are, of every project."""
         edges = self.server.ask("/graphql", {"query": COUNTS})["data"]["projects"]["edges"]
         return sum(edge["node"]["traceCount"] for edge in edges)
+
+    def _turns(self) -> dict[str, ShownTurn]:
+        """Every trace by its id, in the order of their start, as far as its root is there."""
+        asked = self.server.ask("/v1/projects/turns/spans?limit=1000") if self._project() else {}
+        traces = defaultdict(list)
+        for span in sorted(asked.get("data", ()), key=lambda each: each["start_time"]):
+            traces[span["context"]["trace_id"]].append(span)
+        return {id: turn for id, spans in traces.items() if (turn := _turn(spans))}
 
     def _project(self) -> dict[str, Any] | None:
         edges = self.server.ask("/graphql", {"query": SESSIONS})["data"]["projects"]["edges"]

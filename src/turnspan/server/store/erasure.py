@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
-from sqlalchemy import ColumnElement, Table, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Table, and_, delete, func, insert, or_, select, update
 
 from turnspan.server.store import states
 from turnspan.server.store.backend import chunks
@@ -20,7 +20,9 @@ from turnspan.server.store.tables import (
     jobs,
     receipts,
     sessions,
+    spans,
     steps,
+    trace_turns,
     turns,
 )
 from turnspan.server.store.tables import states as versions
@@ -28,7 +30,7 @@ from turnspan.server.store.tables import states as versions
 if TYPE_CHECKING:
     from turnspan.server.store.transaction import Transaction
 
-__all__ = ["delete_turns", "erase_session", "erase_user", "receipt"]
+__all__ = ["delete_turns", "erase_session", "erase_user", "receipt", "recount"]
 
 
 def erase_session(tx: Transaction, session_id: str) -> Receipt | None:
@@ -57,7 +59,7 @@ def erase_user(tx: Transaction, user_id: str) -> Receipt:
     ).all()
     counts = _erase(tx, found, own, user_id=user)
     shared = sorted({row.session_id for row in found if row.session_id} - set(own))
-    _recount(tx, shared)
+    recount(tx, shared)
     states.forget_turns(tx, shared)
     return _receipt(tx, "user", counts)
 
@@ -88,6 +90,7 @@ def _erase(
     tx: Transaction, found: Sequence[Any], session_ids: Sequence[str], user_id: str | None
 ) -> dict[str, int]:
     turn_ids = [row.id for row in found]
+    _forget_spans(tx, turn_ids, session_ids, user_id)
     judged = _delete(tx, feedback, feedback.c.turn_id, turn_ids)
     made = _delete(tx, artifacts, artifacts.c.turn_id, turn_ids)
     made += _delete(tx, artifacts, artifacts.c.session_id, session_ids)
@@ -107,6 +110,31 @@ def _erase(
         "states": _delete(tx, versions, versions.c.session_id, session_ids),
         "sessions": _delete(tx, sessions, sessions.c.id, session_ids),
     }
+
+
+def _forget_spans(
+    tx: Transaction, turn_ids: Sequence[str], session_ids: Sequence[str], user_id: str | None
+) -> None:
+    """Delete the spans of erased turns, and those that were to become such; not others'."""
+    own = spans.c.project == tx.project
+    theirs: list[ColumnElement[bool]] = [
+        spans.c.session_id.in_(some) for some in chunks(session_ids)
+    ]
+    if user_id is not None:
+        theirs.append(spans.c.user_id == user_id)
+    asked = [select(spans.c.trace_id).where(own, each) for each in theirs]
+    asked += [
+        select(trace_turns.c.trace_id).where(
+            trace_turns.c.project == tx.project, trace_turns.c.turn_id.in_(some)
+        )
+        for some in chunks(turn_ids)
+    ]
+    found = {id for each in asked for id in tx.connection.execute(each).scalars()}
+    nobodys = and_(spans.c.session_id.is_(None), spans.c.user_id.is_(None))
+    for some in chunks(sorted(found)):
+        gone = and_(own, spans.c.trace_id.in_(some), or_(nobodys, *theirs))
+        tx.connection.execute(delete(spans).where(gone))
+    _delete(tx, trace_turns, trace_turns.c.turn_id, turn_ids)
 
 
 def _delete(
@@ -130,8 +158,8 @@ def _hold(tx: Transaction, which: ColumnElement[bool]) -> list[str]:
     return list(tx.connection.execute(held).scalars())
 
 
-def _recount(tx: Transaction, session_ids: Sequence[str]) -> None:
-    """Count again the sessions of others in which the user had turns."""
+def recount(tx: Transaction, session_ids: Sequence[str]) -> None:
+    """Count again the turns of sessions of which some were taken away."""
     for id in session_ids:
         _hold(tx, sessions.c.id == id)
         asked = select(

@@ -97,6 +97,24 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
             name TEXT NOT NULL, calls BIGINT NOT NULL, errors BIGINT NOT NULL,
             PRIMARY KEY (project, hour, agent, name))""",
     ),
+    (  # 4: spans that wait for the rest of their turn
+        """CREATE TABLE traces (
+            project TEXT NOT NULL, trace_id TEXT NOT NULL, version BIGINT NOT NULL,
+            span_count BIGINT NOT NULL, first_at BIGINT NOT NULL, last_at BIGINT NOT NULL,
+            rooted INTEGER NOT NULL, due_at BIGINT, PRIMARY KEY (project, trace_id))""",
+        "CREATE INDEX traces_due ON traces (due_at) WHERE due_at IS NOT NULL",
+        "CREATE INDEX traces_done ON traces (last_at) WHERE due_at IS NULL",
+        """CREATE TABLE spans (
+            project TEXT NOT NULL, trace_id TEXT NOT NULL, span_id TEXT NOT NULL,
+            seq BIGINT NOT NULL, session_id TEXT, user_id TEXT, raw {bytes} NOT NULL,
+            PRIMARY KEY (project, trace_id, span_id))""",
+        "CREATE INDEX spans_session ON spans (project, session_id)",
+        "CREATE INDEX spans_user ON spans (project, user_id)",
+        """CREATE TABLE trace_turns (
+            project TEXT NOT NULL, turn_id TEXT NOT NULL, trace_id TEXT NOT NULL,
+            PRIMARY KEY (project, turn_id))""",
+        "CREATE INDEX trace_turns_trace ON trace_turns (project, trace_id)",
+    ),
 )
 NEWEST: Final = len(STEPS)
 

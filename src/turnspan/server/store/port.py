@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from turnspan.server.store.values import (
     Answer,
+    ArrivedSpans,
     Artifact,
     ConflictError,
     Feedback,
     Incoming,
     Job,
     JobState,
+    KeptSpan,
     Key,
     Outcome,
     Page,
@@ -33,6 +35,7 @@ from turnspan.server.store.values import (
     TurnFilter,
     UnavailableError,
     Usage,
+    WaitingTrace,
 )
 
 if TYPE_CHECKING:
@@ -40,12 +43,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "ArrivedSpans",
     "Artifact",
     "ConflictError",
     "Feedback",
     "Incoming",
     "Job",
     "JobState",
+    "KeptSpan",
     "Key",
     "Outcome",
     "Page",
@@ -63,6 +68,7 @@ __all__ = [
     "TurnStore",
     "UnavailableError",
     "Usage",
+    "WaitingTrace",
 ]
 
 
@@ -261,6 +267,30 @@ class TurnStore(Protocol):
         """What the turns of a session (or some of them) produced, oldest first, and how many."""
         ...
 
+    # --- spans ---------------------------------------------------------------------------
+
+    def keep_spans(
+        self, arrived: Sequence[ArrivedSpans], *, quiet_ns: int, wait_ns: int
+    ) -> Mapping[str, int]:
+        """Keep spans, in one transaction, until turns are made of their traces.
+
+        That is due at once for what is whole; when nothing more came for ``quiet_ns`` for what
+        has its root; else after ``wait_ns``. A span that is there already changes nothing. How
+        many were refused, by trace: each has bounds.
+        """
+        ...
+
+    def spans(self, trace_id: str) -> list[bytes]:
+        """The kept spans of a trace, in the order in which they came."""
+        ...
+
+    def put_together(self, trace: WaitingTrace, turns: Sequence[Incoming]) -> list[Outcome] | None:
+        """Store the turns made of a trace, in place of those that were made of it before.
+
+        An outcome each; None where more has come since it was found, or another was faster.
+        """
+        ...
+
     # --- later, and again ----------------------------------------------------------------
 
     def enqueue(
@@ -332,6 +362,18 @@ class Store(Protocol):
         self, job: Job, *, result: Mapping[str, Any] | None = None, error: str | None = None
     ) -> None:
         """Say how a claimed job ended: `failed` with an ``error``, else `done`."""
+        ...
+
+    def due_traces(self, *, limit: int) -> list[WaitingTrace]:
+        """Traces whose time has come, the longest overdue first."""
+        ...
+
+    def postpone_trace(self, trace: WaitingTrace, *, until: int) -> None:
+        """Look at it again later."""
+        ...
+
+    def forget_traces(self, before: int) -> int:
+        """Forget the spans of traces that turns were made of, quiet since a time; how many."""
         ...
 
     def retire(self, before: int) -> int:

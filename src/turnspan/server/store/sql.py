@@ -18,11 +18,13 @@ from turnspan.server.store import (
     sessions,
     states,
     statistics,
+    traces,
 )
 from turnspan.server.store import artifacts as produced
 from turnspan.server.store import judgements as kept
 from turnspan.server.store.port import (
     Answer,
+    ArrivedSpans,
     Artifact,
     Feedback,
     Incoming,
@@ -42,6 +44,7 @@ from turnspan.server.store.port import (
     TurnFilter,
     TurnStore,
     Usage,
+    WaitingTrace,
 )
 from turnspan.server.store.transaction import Transaction
 
@@ -110,6 +113,19 @@ class SqlStore:
         now_ns = self._clock.now_ns()
         self._backend.write(lambda connection: queue.finish(connection, job, now_ns, result, error))
 
+    def due_traces(self, *, limit: int) -> list[WaitingTrace]:
+        """Traces whose time has come, the longest overdue first."""
+        now_ns = self._clock.now_ns()
+        return self._backend.read(lambda connection: traces.due(connection, now_ns, limit))
+
+    def postpone_trace(self, trace: WaitingTrace, *, until: int) -> None:
+        """Look at it again later."""
+        self._backend.write(lambda connection: traces.postpone(connection, trace, until))
+
+    def forget_traces(self, before: int) -> int:
+        """Forget the spans of traces that turns were made of, quiet since a time; how many."""
+        return self._backend.write(lambda connection: traces.forget(connection, before))
+
     def retire(self, before: int) -> int:
         """Turn the turns that started before a time into anonymised numbers; how many."""
         retired = 0
@@ -118,6 +134,7 @@ class SqlStore:
             while some := store.retire(before):
                 retired += some
         now_ns = self._clock.now_ns()
+        self._backend.write(lambda connection: retirement.sweep(connection, before, now_ns))
         self._backend.write(lambda connection: answers.forget(connection, now_ns))
         if retired:
             self._backend.tidy()
@@ -324,6 +341,20 @@ class SqlTurnStore:
         return self._read(
             lambda tx: produced.find(tx, session_id, turn_ids, type, limit=limit, offset=offset)
         )
+
+    def keep_spans(
+        self, arrived: Sequence[ArrivedSpans], *, quiet_ns: int, wait_ns: int
+    ) -> Mapping[str, int]:
+        """Keep spans until turns are made of their traces; how many were refused, by trace."""
+        return self._write(lambda tx: traces.keep_spans(tx, arrived, quiet_ns, wait_ns))
+
+    def spans(self, trace_id: str) -> list[bytes]:
+        """The kept spans of a trace, in the order in which they came."""
+        return self._read(lambda tx: traces.spans_of(tx, trace_id))
+
+    def put_together(self, trace: WaitingTrace, turns: Sequence[Incoming]) -> list[Outcome] | None:
+        """Store the turns made of a trace, in place of those that were made of it before."""
+        return self._write(lambda tx: traces.put_together(tx, trace, turns))
 
     def enqueue(
         self,

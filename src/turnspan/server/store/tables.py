@@ -32,9 +32,12 @@ __all__ = [
     "metadata",
     "receipts",
     "sessions",
+    "spans",
     "states",
     "steps",
     "tool_aggregates",
+    "trace_turns",
+    "traces",
     "turns",
 ]
 
@@ -174,6 +177,36 @@ answers: Final = Table(
     Column("session_id", Text),
     Column("user_id", Text),
     Column("created_at", BigInteger, nullable=False),
+)
+traces: Final = Table(
+    "traces",
+    metadata,
+    Column("project", Text, primary_key=True),
+    Column("trace_id", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),  # counts what came
+    Column("span_count", BigInteger, nullable=False),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Column("rooted", Integer, nullable=False),  # 1: its outermost spans are there
+    Column("due_at", BigInteger),  # none once it was put together
+)
+spans: Final = Table(
+    "spans",
+    metadata,
+    Column("project", Text, primary_key=True),
+    Column("trace_id", Text, primary_key=True),
+    Column("span_id", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("session_id", Text),
+    Column("user_id", Text),
+    Column("raw", LargeBinary, nullable=False),
+)
+trace_turns: Final = Table(  # which turns were made of a trace, and may be made anew
+    "trace_turns",
+    metadata,
+    Column("project", Text, primary_key=True),
+    Column("turn_id", Text, primary_key=True),
+    Column("trace_id", Text, nullable=False),
 )
 keys: Final = Table(
     "keys",

@@ -11,12 +11,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "ArrivedSpans",
     "Artifact",
     "ConflictError",
     "Feedback",
     "Incoming",
     "Job",
     "JobState",
+    "KeptSpan",
     "Key",
     "Outcome",
     "Page",
@@ -32,6 +34,7 @@ __all__ = [
     "TurnFilter",
     "UnavailableError",
     "Usage",
+    "WaitingTrace",
 ]
 
 Item_co = TypeVar("Item_co", covariant=True)
@@ -85,6 +88,38 @@ class Outcome:
     id: str
     status: Literal["stored", "duplicate", "refused"]
     error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSpan:
+    """A span that waits for the rest of its turn."""
+
+    span_id: str
+    raw: bytes
+    session_id: str | None = None
+    user_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ArrivedSpans:
+    """Spans of one trace that came together."""
+
+    trace_id: str
+    spans: Sequence[KeptSpan]
+    rooted: bool
+    """An outermost span is among them."""
+    whole: bool
+    """A turn of which nothing is missing is among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingTrace:
+    """A trace of which turns are to be made."""
+
+    project: str
+    trace_id: str
+    version: int
+    """What of it had come when it was found."""
 
 
 class StoredTurn:

@@ -20,6 +20,7 @@ DETAIL_NS: Final = 180 * 86_400 * 10**9
 """How far back single interactions can be asked for."""
 _FURTHEST: Final = 2**62
 Text = Annotated[str, Field(max_length=200)]
+Place = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{32}$"})]
 
 
 def _instant(value: Any) -> int:
@@ -45,7 +46,7 @@ def _detailed(where: Asked, call: Calling) -> TurnFilter:
     return replace(where, since=oldest if where.since is None else max(where.since, oldest))
 
 
-def _cursor(cursor: Annotated[str | None, Query()] = None) -> Position | None:
+def _cursor(cursor: Annotated[Place | None, Query()] = None) -> Position | None:
     try:
         return None if cursor is None else position_of(cursor)
     except ValueError:
