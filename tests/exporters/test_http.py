@@ -383,6 +383,21 @@ def test_retry_after_is_read_in_both_forms(server, exporter, text, low, high):
     assert low <= outcome.retry_after_s <= high
 
 
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kathmandu", "America/Los_Angeles"])
+def test_retry_after_means_the_same_wherever_we_are(server, exporter, monkeypatch, zone):
+    """A date that says no zone is one of Greenwich."""
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        server.be("status", status=429, retry_after=formatdate(time.time() + 1800))
+        outcome = exporter.export(turns(1), timeout_s=PATIENCE_S)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert 1000.0 <= outcome.retry_after_s <= 1800.0
+
+
 @pytest.mark.parametrize("text", ["", "soon", "-5", "1e3", "²", "Mon, 99 Foo 2026 00:00:00 GMT"])
 def test_a_retry_after_that_says_nothing_is_passed_over(server, exporter, text):
     """Backoff decides then."""

@@ -663,7 +663,7 @@ def test_a_file_of_a_later_version_is_left_alone(tmp_path):
         connection.execute("INSERT INTO schema_versions VALUES (?, 1)", (migrations.NEWEST + 1,))
     connection.close()
 
-    with pytest.raises(StoreError, match=r"version 4, and this turnspan knows 3\n  fix: upgrade"):
+    with pytest.raises(StoreError, match=r"version 5, and this turnspan knows 4\n  fix: upgrade"):
         open_store(str(path))
 
 

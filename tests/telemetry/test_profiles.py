@@ -28,7 +28,9 @@ def added(name, fields, turn, *, content=True):
     described = Described(fields, turn, before, content)
     add_keys(profiles_named([name]), facts.attributes, described)
     assert {key: facts.attributes[key] for key in before} == before
-    return {key: value for key, value in facts.attributes.items() if key not in before}
+    told = {key: value for key, value in facts.attributes.items() if key not in before}
+    assert told.pop("turnspan.profiled", []) == list(told)
+    return told
 
 
 def test_langsmith_gets_threads_types_tags_and_metadata(wire, steps):
@@ -222,7 +224,7 @@ def test_a_profile_takes_no_room_from_standard_keys(wire, steps):
     standard = len(step_facts(step, turn, agent="support", content=True).attributes)
 
     found = added("openinference", step, turn)
-    assert len(found) + standard == vendor_keys.MOST_ATTRIBUTES
+    assert len(found) + standard + 1 == vendor_keys.MOST_ATTRIBUTES
 
 
 def test_each_file_is_a_profile():

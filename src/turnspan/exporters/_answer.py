@@ -71,10 +71,14 @@ def parse_retry_after(text: str) -> float | None:
     text = text.strip()
     if text.isascii() and text.isdigit():
         return float(text)
-    from email.utils import parsedate_to_datetime  # here: only a troubled destination sends it
+    from datetime import UTC  # here: only a troubled destination sends it
+    from email.utils import parsedate_to_datetime
 
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+        until = parsedate_to_datetime(text)
+        if until.tzinfo is None:  # `-0000`: the time is that of Greenwich, the place is not told
+            until = until.replace(tzinfo=UTC)
+        return max(0.0, until.timestamp() - time.time())
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
 

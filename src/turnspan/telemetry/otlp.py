@@ -120,10 +120,7 @@ class RequestWriter:
             with_notes(facts, notes)
             links = [*links, *(notes.get("links") or ())]
         if said is not None:
-            before = set(facts.attributes)
             add_keys(self._profiles, facts.attributes, said)
-            if added := [key for key in facts.attributes if key not in before]:
-                facts.attributes[names.PROFILED] = added
         name = facts.name.encode()
         parts += (b"\x2a", varint(len(name)), name, _KINDS[facts.kind])
         parts += (source["started_at"].to_bytes(8, "little"), b"\x41")

@@ -77,13 +77,20 @@ Profile: TypeAlias = Callable[[Described], Iterable[tuple[str, Any]]]
 
 
 def add_keys(profiles: Iterable[Profile], attributes: dict[str, Any], span: Described) -> None:
-    """Put on ``attributes`` what ``profiles`` say of ``span``, as far as there is room."""
+    """Put on ``attributes`` what ``profiles`` say of ``span``, as far as there is room.
+
+    One attribute more names them, for whoever reads the turn back: they are none of it.
+    """
+    added: list[str] = []
     for profile in profiles:
         for key, value in profile(span):
-            if len(attributes) >= MOST_ATTRIBUTES:
-                return
-            if value is not None and value != "":
-                attributes.setdefault(key, value)
+            if len(attributes) + 1 >= MOST_ATTRIBUTES:
+                break
+            if value is not None and value != "" and key not in attributes:
+                attributes[key] = value
+                added.append(key)
+    if added:
+        attributes[names.PROFILED] = added
 
 
 def as_json(value: Any) -> str:

@@ -27,6 +27,7 @@ from turnspan.schema.wire import turn_of
 from turnspan.telemetry.decoding import decode_spans, from_protobuf
 from turnspan.telemetry.decoding.losses import LOSSES, Loss, without_losses
 from turnspan.telemetry.otlp import RequestWriter
+from turnspan.telemetry.vendor_keys import known_profiles, profiles_named
 from turnspan.testing import make_step, make_turn
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -337,6 +338,15 @@ def test_without_content_nothing_is_carried_that_was_said() -> None:
     writer.add(orjson.loads(encode_turn(turn)))
 
     assert b"SECRET" not in writer.take()
+
+
+def test_the_keys_of_profiles_are_no_part_of_a_turn() -> None:
+    """What profiles add for vendors' tools is left out when the turn is read back."""
+    turn = make_turn(metadata={"plan": "pro"}, tags=("beta",))
+    writer = RequestWriter(content=True, profiles=profiles_named(known_profiles()))
+    writer.add(orjson.loads(encode_turn(turn)))
+
+    assert decode_spans(from_protobuf(writer.take()).spans).turns == [turn]
 
 
 def test_another_trace_in_the_same_request_is_another_turn() -> None:
