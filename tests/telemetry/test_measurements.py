@@ -144,6 +144,13 @@ def test_calls_are_an_agents_own(wire, steps):
     assert [of["gen_ai.agent.name"] for _, of, _ in tools] == ["helper", "helper", "support"]
 
 
+def test_a_tool_that_waits_for_a_person_is_no_call_yet(wire, steps):
+    """The turn that resumes it makes the call."""
+    turn = wire(status="paused", steps=[steps.tool(status="paused"), steps.tool(id="2" * 16)])
+
+    assert [value for value, *_ in named(turn, "gen_ai.invoke_agent.tool_calls")] == [1]
+
+
 def test_a_turn_without_steps_measures_no_calls(wire):
     """None made is a value too."""
     found = measured(wire(steps=None))

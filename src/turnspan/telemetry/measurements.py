@@ -143,8 +143,8 @@ def _agent_name(step: Fields) -> str:
 
 def _called(step: Fields) -> Instrument | None:
     """What counts ``step`` as a call."""
-    if step["kind"] == "tool":
-        return instruments.TOOL_CALLS
+    if step["kind"] == "tool":  # one that waits for a person counts in the turn that resumes
+        return instruments.TOOL_CALLS if step.get("status") != "paused" else None
     operation = (step.get("model") or {}).get("operation", names.CHAT)
     is_inference = step["kind"] == "model" and operation in INFERENCE
     return instruments.INFERENCE_CALLS if is_inference else None
