@@ -120,7 +120,7 @@ def test_each_record_has_an_outcome_of_its_own(serve):
         (None, "refused"),
         (None, "refused"),
         ("turn_x", "refused"),
-        (None, "refused"),
+        ("n", "refused"),
         (None, "ignored"),
     ]
     assert results[6]["status"] == "stored"

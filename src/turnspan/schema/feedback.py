@@ -6,7 +6,7 @@ from pydantic import Field
 
 from turnspan.schema.content import Cut
 from turnspan.schema.turn import SCHEMA_VERSION
-from turnspan.schema.value import Value
+from turnspan.schema.value import Many, Value
 
 
 class Feedback(Value):
@@ -22,7 +22,7 @@ class Feedback(Value):
     rating: str | None = Field(default=None, description="A word, such as `good`.")
     score: float | None = None
     comment: str | None = None
-    truncated: tuple[Cut, ...] = ()
+    truncated: Many[Cut] = ()
     mode: str = Field(
         default="own",
         description="Who makes its OpenTelemetry event: `own` (built from this record), `live` "

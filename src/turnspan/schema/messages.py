@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from pydantic import ConfigDict
 
-from turnspan.schema.value import Value
+from turnspan.schema.value import Many, Value
 
 
 class MessagePart(Value):
@@ -28,7 +28,7 @@ class Message(Value):
     """One message of a turn, kept once; model steps point at it by its position."""
 
     role: str
-    parts: tuple[MessagePart, ...] = ()
+    parts: Many[MessagePart] = ()
     name: str | None = None
     finish_reason: str | None = None
 

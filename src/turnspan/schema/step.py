@@ -6,7 +6,7 @@ from pydantic import Field, computed_field
 
 from turnspan.schema.content import Content
 from turnspan.schema.trace import SpanNotes
-from turnspan.schema.value import Value
+from turnspan.schema.value import Many, Value
 
 StepKind = Literal["model", "tool", "retrieval", "agent", "step"]
 Status = Literal["ok", "error", "cancelled", "abandoned", "paused", "interrupted", "open"]
@@ -50,7 +50,7 @@ class Model(Value):
     response_id: str | None = None
     operation: str = Field(default="chat", description="`gen_ai.operation.name` of the call.")
     parameters: dict[str, Any] = Field(default_factory=dict)
-    finish_reasons: tuple[str, ...] = ()
+    finish_reasons: Many[str] = ()
 
 
 class Tool(Value):
@@ -77,10 +77,10 @@ class Step(Value):
     chunks: int | None = Field(default=None, description="How many chunks a stream yielded.")
     input: Content | None = None
     output: Content | None = None
-    input_messages: tuple[Range, ...] = Field(
+    input_messages: Many[Range] = Field(
         default=(), description="Half-open ranges of the turn's messages this step was given."
     )
-    output_messages: tuple[Range, ...] = Field(
+    output_messages: Many[Range] = Field(
         default=(), description="Half-open ranges of the turn's messages this step produced."
     )
     reasoning: str | None = None

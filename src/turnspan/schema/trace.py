@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from turnspan.schema.value import Value
+from turnspan.schema.value import Many, Value
 
 
 class Link(Value):
@@ -23,7 +23,7 @@ class Trace(Value):
     parent_span_id: str | None = None
     flags: int = 1
     state: str = Field(default="", description="W3C `tracestate`.")
-    links: tuple[Link, ...] = ()
+    links: Many[Link] = ()
     sampled: bool = True
     mode: str = Field(
         default="own",
@@ -45,7 +45,7 @@ class SpanNotes(Value):
 
     name: str | None = None
     attributes: dict[str, Any] = Field(default_factory=dict)
-    events: tuple[SpanEvent, ...] = ()
-    links: tuple[Link, ...] = ()
+    events: Many[SpanEvent] = ()
+    links: Many[Link] = ()
     status: str | None = Field(default=None, description="`ok` or `error`, where set.")
     status_description: str | None = None

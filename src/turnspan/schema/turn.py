@@ -8,7 +8,7 @@ from turnspan.schema.content import Content, Cut
 from turnspan.schema.messages import Message
 from turnspan.schema.step import Agent, Error, Range, Status, Step, Usage
 from turnspan.schema.trace import SpanNotes, Trace
-from turnspan.schema.value import Value
+from turnspan.schema.value import Many, Value
 
 SCHEMA_VERSION = 1
 
@@ -32,20 +32,20 @@ class Turn(Value):
     output: Content | None = None
     reasoning: str | None = None
     error: Error | None = None
-    messages: tuple[Message, ...] = Field(
+    messages: Many[Message] = Field(
         default=(), description="Each message once; model steps refer to them by ranges."
     )
-    input_messages: tuple[Range, ...] = Field(
+    input_messages: Many[Range] = Field(
         default=(), description="Half-open ranges of the messages the turn was given."
     )
-    output_messages: tuple[Range, ...] = Field(
+    output_messages: Many[Range] = Field(
         default=(), description="Half-open ranges of the messages that were its answer."
     )
-    steps: tuple[Step, ...] = Field(default=(), description="In the order they ended.")
+    steps: Many[Step] = Field(default=(), description="In the order they ended.")
     state_before: Any = None
     state_after: Any = None
     metadata: dict[str, Any] = Field(default_factory=dict)
-    tags: tuple[str, ...] = ()
+    tags: Many[str] = ()
     usage: Usage | None = Field(default=None, description="Sum over the model steps.")
     trace: Trace
     resource: dict[str, Any] = Field(
@@ -53,7 +53,7 @@ class Turn(Value):
     )
     resumes: str | None = Field(default=None, description="Id of the paused turn it resumes.")
     resume_key: str | None = None
-    truncated: tuple[Cut, ...] = ()
+    truncated: Many[Cut] = ()
     span: SpanNotes | None = None
     schema_version: int = SCHEMA_VERSION
 

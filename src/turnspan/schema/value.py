@@ -1,8 +1,13 @@
 """The frozen value that every part of a turn is."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+Item = TypeVar("Item")
+Many = Annotated[tuple[Item, ...], Field(fail_fast=True)]
+"""Any number of items, read up to the first that is wrong: a complaint about each of a million
+would cost gigabytes."""
 
 
 class Value(BaseModel):

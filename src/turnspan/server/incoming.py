@@ -16,7 +16,8 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from turnspan.schema import Turn
-from turnspan.schema.wire import FEEDBACK, OPEN, SEGMENT, STEP, TURN
+from turnspan.schema.wire import OPEN, SEGMENT, STEP, TURN
+from turnspan.server import json_text
 from turnspan.server.artifacts import keep_artifacts
 from turnspan.server.problem import Problem
 from turnspan.server.store.port import Feedback, Incoming, TurnStore
@@ -25,7 +26,7 @@ __all__ = ["Item", "records", "store_records"]
 
 MAX_RECORDS: Final = 20_000
 _PASSED_OVER: Final = (OPEN, STEP, SEGMENT)
-_RECORD: Final = re.compile(rb'(?<=[{,])\s*"record"\s*:\s*"turn"\s*,?')
+_KINDS_PASSED_OVER: Final = ("open", "step", "segment")
 _SPACES: Final = bytes.maketrans(b"\r\n", b"  ")  # between values only: in texts they are escaped
 _ID: Final = re.compile(rb'"id"\s*:\s*"([^"\\]{1,200})"')
 _JSON: Final = frozenset({"application/json"})
@@ -94,9 +95,10 @@ def records(body: bytes, media_type: str, now_ns: int) -> tuple[list[Item], bool
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise Problem(400, "invalid_request", "the body is not JSON") from None
-    if isinstance(value, list):
-        return _read([orjson.dumps(each) for each in value], now_ns), False
-    return _read([body], now_ns), True
+    if not isinstance(value, list):
+        return _read([body], now_ns), True
+    _check_count(len(value))
+    return _read(_items(body), now_ns), False
 
 
 def store_records(store: TurnStore, items: Sequence[Item]) -> None:
@@ -115,46 +117,60 @@ def store_records(store: TurnStore, items: Sequence[Item]) -> None:
     keep_artifacts(store, [item.turn.turn for item in turns if item.turn and not item.conflict])
 
 
-def _read(lines: Sequence[bytes], now_ns: int) -> list[Item]:
-    if len(lines) > MAX_RECORDS:
+def _check_count(count: int) -> None:
+    if count > MAX_RECORDS:
         raise Problem(
             413, "too_large", f"a request may hold {MAX_RECORDS} records; send it in parts"
         )
+
+
+def _items(body: bytes) -> list[bytes]:
+    try:
+        return [each.encode() for each in json_text.items(body.decode())]
+    except RecursionError:
+        raise Problem(400, "invalid_request", "the body is nested too deep") from None
+
+
+def _read(lines: Sequence[bytes], now_ns: int) -> list[Item]:
+    _check_count(len(lines))
     return [_item(index, line, now_ns) for index, line in enumerate(lines)]
 
 
 def _item(index: int, line: bytes, now_ns: int) -> Item:
     item = Item(index)
-    kind = _kind(line, item)
+    if line.startswith(_PASSED_OVER):
+        item.status = "ignored"
+        return item
+    record = _decoded(line, item)
+    kind = None if record is None else record.get("record", "turn")
     if kind == "turn":
         _read_turn(item, line)
     elif kind == "feedback":
         _read_feedback(item, line, now_ns)
-    elif kind in {"open", "step", "segment"}:
+    elif kind in _KINDS_PASSED_OVER:
         item.status = "ignored"
-    elif kind is not None:
+    elif record is not None:
         item.refuse("a record is a turn, or feedback")
     return item
 
 
-def _kind(line: bytes, item: Item) -> str | None:
-    """Which kind of record ``line`` is, without decoding where it begins as ours do."""
-    if line.startswith(TURN):
-        return "turn"
-    if line.startswith(FEEDBACK):
-        return "feedback"
-    if line.startswith(_PASSED_OVER):
-        return "open"
+def _decoded(line: bytes, item: Item) -> dict[str, Any] | None:
+    """The record in ``line``; None where that is none, which ``item`` then says.
+
+    All who read a stored line read it so: what cannot be read so, such as 1e999, is not stored.
+    """
     try:
         record = orjson.loads(line)
     except orjson.JSONDecodeError:
         item.refuse("a record is not JSON")
+        item.id = _id_in(line)
         return None
     if not isinstance(record, dict):
         item.refuse("a record is not a JSON object")
         return None
-    kind = record.get("record", "turn")
-    return kind if isinstance(kind, str) else ""
+    id = record.get("id")
+    item.id = id if isinstance(id, str) else None
+    return record
 
 
 def _read_turn(item: Item, line: bytes) -> None:
@@ -162,14 +178,8 @@ def _read_turn(item: Item, line: bytes) -> None:
         turn = _turn(line)
     except ValidationError as error:
         item.refuse(_told(error))
-        item.id = _id_of(line)
-        return
-    item.id = turn.id
-    raw = _kept(line)
-    if raw is None:
-        item.refuse("a number is not finite")
     else:
-        item.turn = Incoming(turn, raw)
+        item.turn = Incoming(turn, _kept(line))
 
 
 def _turn(line: bytes) -> Turn:
@@ -192,7 +202,6 @@ def _read_feedback(item: Item, line: bytes, now_ns: int) -> None:
         said = _Judgement.model_validate_json(line)
     except ValidationError as error:
         item.refuse(_told(error))
-        item.id = _id_of(line)
         return
     drawn = "feedback_" + hashlib.blake2b(line.strip(), digest_size=12).hexdigest()
     item.id = said.id or drawn
@@ -209,19 +218,12 @@ def _read_feedback(item: Item, line: bytes, now_ns: int) -> None:
     )
 
 
-def _kept(line: bytes) -> bytes | None:
-    """``line`` as it is stored: on one line, `record` first; None where it is no strict JSON.
-
-    Nothing in it is decoded and written again, for a number could come out as another.
-    """
+def _kept(line: bytes) -> bytes:
+    """``line`` as it is stored: on one line, `record` first, and else as it was written."""
     line = line.strip()
-    if b"NaN" in line or b"Infinity" in line:  # perhaps only in a text
-        try:
-            orjson.loads(line)
-        except orjson.JSONDecodeError:
-            return None
     if not line.startswith(TURN):
-        line = TURN + _RECORD.sub(b"", line, count=1)[1:].lstrip()
+        kept = [text for name, text in json_text.members(line.decode()) if name != "record"]
+        line = TURN + ",".join(kept).encode() + b"}"
     if b"\n" in line or b"\r" in line:
         line = line.translate(_SPACES)
     return line + b"\n"
@@ -233,7 +235,7 @@ def _told(error: ValidationError) -> str:
     return f"{where}: {first['msg']}" if where else str(first["msg"])
 
 
-def _id_of(line: bytes) -> str | None:
-    """The id of a record that cannot be read: whoever sent it must know which one it was."""
+def _id_in(line: bytes) -> str | None:
+    """The id of what is no JSON: whoever sent it must know which one it was."""
     found = _ID.search(line)
     return None if found is None else found[1].decode("utf-8", "replace")
