@@ -672,3 +672,33 @@ def test_malformed_requests_are_refused_in_the_dialect_s_words(serve):
             odd[number] = (method, path[:80], reply.status, reply.body[:200])
 
     assert odd == {}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {**TURN, "messages": [1] * 200_000},
+        {**TURN, "messages": [{"role": "user", "content": "hi", "tool_calls": [1] * 200_000}]},
+        {**TURN, **{f"k{index}": 1 for index in range(50_000)}},
+        {**TURN, "messages": [{**SAID[0], **{f"k{index}": 1 for index in range(50_000)}}]},
+    ],
+    ids=["messages", "calls", "keys", "keys of a message"],
+)
+def test_a_flood_of_mistakes_is_told_in_a_few_lines(serve, body):
+    """What is wrong a hundred thousand times is not answered a hundred thousand times."""
+    reply = serve().post(f"{SESSION}/turn", body)
+
+    assert problem(reply) == (422, "validation_error")
+    assert len(reply.body) < 30_000
+
+
+def test_a_long_transcript_takes_no_longer_than_its_length(serve):
+    """Fifty thousand messages that nobody answered are one exchange, told apart in one pass."""
+    api = serve()
+    messages = [{"role": "user", "content": "hi"}] * 50_000
+    began = time.process_time()
+
+    reply = api.post(f"{AGENT}/process", {"userId": "ada", "messages": messages})
+
+    assert reply.status == 200
+    assert time.process_time() - began < 20

@@ -5,14 +5,17 @@ Source: https://github.com/sonz-ai/sonzai-typescript openapi.json of 2026-07-10.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Final, Literal
+from collections.abc import Mapping
+from itertools import islice
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 __all__ = [
     "EndRequest",
     "FetchNextContext",
+    "Many",
     "MessageSent",
     "Mood",
     "ProcessRequest",
@@ -21,11 +24,26 @@ __all__ = [
     "TurnRequest",
 ]
 
+Item = TypeVar("Item")
+Many = Annotated[list[Item], Field(fail_fast=True)]
+"""Any number of items, of which the first that is wrong is told."""
 _CAMEL: Final[ConfigDict] = ConfigDict(extra="forbid", alias_generator=to_camel)
+_MAX_KEYS: Final = 100
 
 
 class _Closed(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _begun(cls, given: Any) -> Any:
+        """``given``, or so much of it as shows that it has keys which nobody knows.
+
+        A complaint about each of a million keys would cost gigabytes.
+        """
+        if isinstance(given, Mapping) and len(given) > _MAX_KEYS:
+            return dict(islice(given.items(), _MAX_KEYS))
+        return given
 
 
 class _Body(_Closed):
@@ -52,7 +70,7 @@ class MessageSent(_Closed):
 
     role: Literal["user", "assistant", "tool", "system"]
     content: str | None = None
-    tool_calls: list[ToolCall] | None = None
+    tool_calls: Many[ToolCall] | None = None
     tool_call_id: str | None = None
 
 
@@ -76,7 +94,7 @@ class TurnRequest(_Body):
     model_config: ClassVar[ConfigDict] = _CAMEL
 
     user_id: str = Field(min_length=1)
-    messages: list[MessageSent] = Field(min_length=1)
+    messages: Many[MessageSent] = Field(min_length=1)
     instance_id: str | None = None
     user_display_name: str | None = None
     user_timezone: str | None = None
@@ -91,7 +109,7 @@ class ProcessRequest(_Body):
     model_config: ClassVar[ConfigDict] = _CAMEL
 
     user_id: str = Field(min_length=1)
-    messages: list[MessageSent] = Field(min_length=2)
+    messages: Many[MessageSent] = Field(min_length=2)
     session_id: str | None = None
     instance_id: str | None = None
     provider: str | None = None
@@ -122,7 +140,7 @@ class EndRequest(_Body):
     user_timezone: str | None = None
     provider: str | None = None
     model: str | None = None
-    messages: list[MessageEnded] | None = None
+    messages: Many[MessageEnded] | None = None
     wait: bool = False
 
 

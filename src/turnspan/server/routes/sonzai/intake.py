@@ -67,11 +67,13 @@ def sent(messages: Sequence[BaseModel]) -> list[dict[str, Any]]:
 def exchanges(messages: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
     """A transcript in parts: one begins where the user speaks after somebody answered."""
     held: list[Mapping[str, Any]] = []
+    answered = False
     for each in messages:
-        answered = any(one["role"] in {"assistant", "tool"} for one in held)
-        if answered and each["role"] in {"user", "system"}:
+        answers = each["role"] in {"assistant", "tool"}
+        if answered and not answers:
             yield held
             held = []
+        answered = answers
         held.append(each)
     if held:
         yield held

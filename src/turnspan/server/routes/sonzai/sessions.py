@@ -16,7 +16,7 @@ from turnspan.server.jobs import MAX_ATTEMPTS
 from turnspan.server.once import answer_once
 from turnspan.server.problem import Problem, missing
 from turnspan.server.quota import check_quota
-from turnspan.server.routes.sonzai.bodies import EndRequest, StartRequest, ToolDefinition
+from turnspan.server.routes.sonzai.bodies import EndRequest, Many, StartRequest, ToolDefinition
 from turnspan.server.routes.sonzai.ending import Ending
 from turnspan.server.routes.sonzai.intake import keep
 from turnspan.server.store.port import Answer, ConflictError, Session, TurnStore
@@ -54,7 +54,7 @@ def set_tools(
     store: Writing,
     agent_id: str,  # noqa: ARG001  # a session has one id, whoever's agent it is
     session_id: str,
-    tools: Annotated[list[ToolDefinition] | None, Body()],
+    tools: Annotated[Many[ToolDefinition] | None, Body()],
 ) -> Response:
     """Say which tools a session has."""
     shown = [each.model_dump(exclude_none=True) for each in tools or ()]
