@@ -162,6 +162,10 @@ class Sqlite:
         self._writer.dispose()
 
 
+class _UndoneError(Exception):
+    """One work took back what those before it wrote: on a full disk SQLite ends a transaction."""
+
+
 class WriterThread:
     """The one thread that writes: it takes all the work that is waiting into one transaction."""
 
@@ -230,8 +234,14 @@ class WriterThread:
                     try:
                         with connection.begin_nested():
                             results.append((done, work(connection)))
-                    except Exception as error:  # noqa: BLE001  # border: it is the asker's
+                    except Exception as error:
+                        if len(group) > 1 and not _is_in_transaction(connection):
+                            raise _UndoneError from error
                         done.set_exception(error)
+        except _UndoneError:
+            for work, done in group:
+                if not done.done():
+                    self._commit([(work, done)])
         except BaseException as error:  # noqa: BLE001  # border: nothing of the group was written
             for _, done in group:
                 if not done.done():
@@ -271,6 +281,10 @@ def _engine(url: str, begin: str, *pragmas: str) -> Engine:
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", start)
     return engine
+
+
+def _is_in_transaction(connection: Connection) -> bool:
+    return bool(getattr(connection.connection.driver_connection, "in_transaction", False))
 
 
 def _insert_rows(connection: Connection, into: str, rows: Sequence[tuple[Any, ...]]) -> None:
