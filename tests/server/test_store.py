@@ -11,6 +11,7 @@ import pytest
 
 from turnspan.clock import SystemClock
 from turnspan.errors import StoreError
+from turnspan.schema import Usage
 from turnspan.server.store import migrations, open_store
 from turnspan.server.store.port import (
     Answer,
@@ -411,6 +412,25 @@ def test_retirement_adds_up_with_what_was_retired_before(tmp_path):
 
 
 @EACH_STORE
+def test_no_number_stops_reckoning_or_retirement(store, clock):
+    """The largest numbers that are taken add up to large numbers, not to a failure."""
+    ends = {"started_at": -(2**62) + 1, "ended_at": 2**62 - 1}
+    usage = Usage(input_tokens=2**62 - 1, output_tokens=2**62 - 1, cost_usd=1e100)
+    huge = [make_turn(index, usage=usage, steps=(), **ends) for index in range(2_500)]
+    turns = store.of("ours")
+    add(turns, *huge)
+
+    (before,) = turns.statistics(ALL)
+    retired = store.retire(clock.at)
+    (after,) = turns.statistics(ALL)
+
+    assert before.input_tokens == pytest.approx(2_500 * 2**62)
+    assert before.latency_ms["mean"] == pytest.approx(2**63 / 1e6)
+    assert (retired, after.turns) == (2_500, 2_500)
+    assert after.input_tokens == 2**63 - 1
+
+
+@EACH_STORE
 def test_periods_are_those_of_the_calendar(turns):
     """Weeks begin on Monday and months on their first, in UTC."""
     add(turns, make_turn(1))  # Tuesday, 14 November 2023
@@ -453,14 +473,17 @@ def test_text_that_no_column_holds_is_kept_in_the_turn(turns):
 
 
 @EACH_STORE
-def test_numbers_beyond_64_bits_are_refused(turns):
+def test_numbers_that_cannot_be_reckoned_with_are_refused(turns):
     """What no column holds is refused, with its name, and harms no other turn."""
     big = make_turn(1, started_at=2**70, ended_at=2**70)
 
-    outcomes = turns.add([Incoming(big, b"{}\n"), Incoming.of(make_turn(2))])
+    dear = make_turn(3, usage=Usage(cost_usd=1e101))
+
+    outcomes = turns.add([Incoming(big, b"{}\n"), Incoming.of(dear), Incoming.of(make_turn(2))])
 
     assert [(each.status, each.error) for each in outcomes] == [
-        ("refused", "a number is beyond 64 bits"),
+        ("refused", "a number is beyond 62 bits"),
+        ("refused", "a cost is beyond 1e+100 USD"),
         ("stored", None),
     ]
 

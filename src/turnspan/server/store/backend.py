@@ -71,6 +71,10 @@ class Backend(Protocol):
         """Whether a JSON object of texts has this entry."""
         ...
 
+    def total(self, numbers: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The sum of ``numbers``, also where it is beyond 64 bits."""
+        ...
+
     def tidy(self) -> None:
         """Give back what deleted rows left behind."""
         ...

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     bindparam,
     create_engine,
+    func,
     literal_column,
     text,
 )
@@ -148,6 +149,10 @@ class PostgreSQL:
         """Look into the object, through its index."""
         entry = bindparam(None, {key: value}, type_=JSONB)
         return labels.op("@>", is_comparison=True)(entry)
+
+    def total(self, numbers: ColumnElement[Any]) -> ColumnElement[Any]:
+        """A `numeric`, of any length."""
+        return func.sum(numbers)
 
     def tidy(self) -> None:
         """Nothing: autovacuum does it."""

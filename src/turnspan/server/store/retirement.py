@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Integer, case, delete, func, literal_column, select
+from sqlalchemy import ColumnElement, Float, Integer, case, delete, func, literal_column, select
 
 from turnspan.server.store.backend import chunks
 from turnspan.server.store.erasure import delete_turns
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["projects", "retire"]
 
 AT_ONCE: Final = 2_000
+MAX_SUM: Final = 2**63 - 1
 
 
 def projects(connection: Any, before: int) -> list[str]:
@@ -66,15 +68,21 @@ def _add_turns(tx: Transaction, seqs: Any) -> None:
             hour.label("hour"),
             *groups[1:],
             func.count().label("turns"),
-            func.sum(turns.c.ended_at - turns.c.started_at).label("duration"),
-            func.coalesce(func.sum(turns.c.input_tokens), 0).label("input_tokens"),
-            func.coalesce(func.sum(turns.c.output_tokens), 0).label("output_tokens"),
+            tx.backend.total(turns.c.ended_at - turns.c.started_at).label("duration"),
+            tx.backend.total(turns.c.input_tokens).label("input_tokens"),
+            tx.backend.total(turns.c.output_tokens).label("output_tokens"),
             func.coalesce(func.sum(turns.c.cost_usd), 0.0).label("cost_usd"),
         )
         .where(turns.c.seq.in_(seqs))
         .group_by(*groups)
     )
-    _merge(tx, aggregates, tx.connection.execute(asked).mappings().all())
+    _merge(tx, aggregates, [_bounded(row) for row in tx.connection.execute(asked).mappings()])
+
+
+def _bounded(row: Mapping[str, Any]) -> dict[str, Any]:
+    """``row`` with sums as a column holds them: hostile numbers must not stop retirement."""
+    sums = ("duration", "input_tokens", "output_tokens")
+    return {**row, **{name: max(0, min(int(row[name] or 0), MAX_SUM)) for name in sums}}
 
 
 def _add_tools(tx: Transaction, seqs: Any) -> None:
@@ -101,7 +109,7 @@ def _merge(tx: Transaction, table: Any, rows: Any) -> None:
     merged = tx.backend.insert(table)
     keys = [column.name for column in table.primary_key]
     sums = {
-        column.name: column + merged.excluded[column.name]
+        column.name: _added(column, merged.excluded[column.name])
         for column in table.columns
         if column.name not in keys
     }
@@ -109,6 +117,12 @@ def _merge(tx: Transaction, table: Any, rows: Any) -> None:
         merged.on_conflict_do_update(index_elements=keys, set_=sums),
         [{"project": tx.project, **row} for row in rows],
     )
+
+
+def _added(column: ColumnElement[Any], more: ColumnElement[Any]) -> ColumnElement[Any]:
+    if isinstance(column.type, Float):
+        return column + more
+    return case((column > MAX_SUM - more, MAX_SUM), else_=column + more)
 
 
 def _drop_empty_sessions(tx: Transaction, before: int, ids: set[str]) -> None:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from turnspan.schema import Message, Step, Turn
 
 __all__ = [
+    "MAX_COST_USD",
+    "MAX_ID_CHARS",
+    "MAX_INT",
     "MAX_SEARCHED_CHARS",
     "clean",
     "json_of",
@@ -27,7 +30,9 @@ __all__ = [
 
 MAX_SEARCHED_CHARS: Final = 100_000
 """How much of a turn's content the search index holds."""
-MAX_INT: Final = 2**63 - 1
+MAX_INT: Final = 2**62 - 1
+"""Between two times lie no more nanoseconds than 64 bits hold."""
+MAX_COST_USD: Final = 1e100
 MAX_ID_CHARS: Final = 200
 MAX_LABEL_CHARS: Final = 200
 
@@ -77,8 +82,10 @@ def unstorable(turn: Turn) -> str | None:
         numbers += (each.started_at, each.ended_at)
         if (used := each.usage) is not None:
             numbers += (used.input_tokens or 0, used.output_tokens or 0)
+            if abs(used.cost_usd or 0.0) > MAX_COST_USD:
+                return f"a cost is beyond {MAX_COST_USD:g} USD"
     if max(numbers) > MAX_INT or min(numbers) < -MAX_INT:
-        return "a number is beyond 64 bits"
+        return "a number is beyond 62 bits"
     return None
 
 

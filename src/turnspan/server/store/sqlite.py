@@ -142,6 +142,10 @@ class Sqlite:
         each = func.json_each(labels).table_valued("key", "value")
         return select(1).select_from(each).where(each.c.key == key, each.c.value == value).exists()
 
+    def total(self, numbers: ColumnElement[Any]) -> ColumnElement[Any]:
+        """A float, for `sum` gives up beyond 64 bits."""
+        return func.total(numbers)
+
     def tidy(self) -> None:
         """Rewrite the search index without what was deleted, and empty the log."""
 

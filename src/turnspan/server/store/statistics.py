@@ -104,9 +104,9 @@ def _counted(
             at.label("at"),
             *groups[1:],
             func.count().label("turns"),
-            func.sum(turns.c.ended_at - turns.c.started_at).label("duration"),
-            func.sum(turns.c.input_tokens).label("input_tokens"),
-            func.sum(turns.c.output_tokens).label("output_tokens"),
+            tx.backend.total(turns.c.ended_at - turns.c.started_at).label("duration"),
+            tx.backend.total(turns.c.input_tokens).label("input_tokens"),
+            tx.backend.total(turns.c.output_tokens).label("output_tokens"),
             func.sum(turns.c.cost_usd).label("cost_usd"),
         )
         .where(condition(tx, where))

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from turnspan.schema import Turn
 from turnspan.server.routes.native.params import ProblemDetails
-from turnspan.server.store.rows import MAX_ID_CHARS, MAX_INT
+from turnspan.server.store.rows import MAX_COST_USD, MAX_ID_CHARS, MAX_INT
 
 __all__ = ["finish"]
 
@@ -21,6 +21,9 @@ def finish(document: dict[str, Any]) -> None:
     _bound(turn, "number", "started_at", "ended_at")
     _bound(parts["Step"], "started_at", "ended_at")
     _bound(parts["Usage"], "input_tokens", "output_tokens")
+    for kind in parts["Usage"]["properties"]["cost_usd"]["anyOf"]:
+        if kind.get("type") == "number":
+            kind.update({"minimum": -MAX_COST_USD, "maximum": MAX_COST_USD})
     turn["properties"]["id"] |= {"minLength": 1, "maxLength": MAX_ID_CHARS}
     turn["properties"]["status"]["enum"].remove("open")
     schemas |= parts
