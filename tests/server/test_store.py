@@ -15,7 +15,6 @@ from turnspan.schema import Usage
 from turnspan.server.store import migrations, open_store
 from turnspan.server.store.port import (
     Answer,
-    Artifact,
     ConflictError,
     Incoming,
     SessionFilter,
@@ -197,6 +196,27 @@ def test_a_fork_takes_what_was_there_at_its_version(turns):
 
 
 @EACH_STORE
+@pytest.mark.parametrize("erased", ["a user", "what is old"])
+def test_a_fork_knows_turns_apart_from_those_that_were_erased(store, turns, clock, erased):
+    """A turn that comes after an older one was removed is not taken for the older one."""
+    turns.create_session("s", agent="a", user_id="bob", state={"n": 0})
+    add(turns, make_turn(1, session_id="s", user_id="ada"))
+    clock.at += HOUR
+    turns.change_state("s", lambda _: {"n": 1})
+    turns.change_state("s", lambda _: {"n": 2})
+    if erased == "a user":
+        turns.erase_user("ada")
+    else:
+        store.retire(make_turn(1).started_at + 1)
+    add(turns, make_turn(2, session_id="s", user_id="bob"))
+
+    forked = turns.fork_session("s", "f", version=1)
+
+    assert forked.turn_count == 0
+    assert turns.fork_session("s", "g").turn_count == 1
+
+
+@EACH_STORE
 def test_appended_turns_are_numbered_without_gaps(store_url, store):
     """Many threads that append to one session get each number once."""
     turns = store.of("ours")
@@ -222,25 +242,37 @@ def test_appended_turns_are_numbered_without_gaps(store_url, store):
 
 @EACH_STORE
 def test_artifacts_are_kept_with_their_turns(turns):
-    """Artifacts are listed by session, turn and type, each once, and counted."""
-    made = [
-        Artifact(
-            id=f"a{index}",
-            session_id="s",
-            turn_id=f"t{index % 2}",
-            type="chart" if index else "parquet",
-            metadata={"index": index},
-            created_at=index,
-        )
-        for index in range(4)
-    ]
-    turns.add_artifacts(made)
-    turns.add_artifacts(made[:1])
+    """Artifacts are listed by session, turn and type, in order, each once, and counted."""
+    said = [{"uri": f"s3://{n}", "type": "chart" if n else "parquet"} for n in range(4)]
+    first = make_turn(1, session_id="s", metadata={"artifacts": said[:2]})
+    second = make_turn(2, session_id="s", metadata={"artifacts": [7, *said[2:], {"uri": "u"}]})
+    add(turns, first, second)
+    add(turns, first)
 
-    assert turns.artifacts("s", limit=2, offset=1) == (made[1:3], 4)
-    assert turns.artifacts("s", turn_ids=["t1"]) == ([made[1], made[3]], 2)
-    assert turns.artifacts("s", type="parquet") == (made[:1], 1)
+    def uris(**asked):
+        some, total = turns.artifacts("s", **asked)
+        return [each.uri for each in some], total
+
+    assert uris(limit=2, offset=1) == (["s3://1", "s3://2"], 4)
+    assert uris(turn_ids=[second.id]) == (["s3://2", "s3://3"], 2)
+    assert uris(type="parquet") == (["s3://0"], 1)
     assert turns.artifacts("other") == ([], 0)
+
+
+@EACH_STORE
+def test_artifacts_are_those_of_the_version_that_is_stored(turns):
+    """A duplicate's are not taken; those of an interrupted turn give way with it."""
+    made = [[{"uri": f"s3://{n}", "type": "chart"}] for n in range(3)]
+    cut_off = make_turn(1, session_id="s", status="interrupted", metadata={"artifacts": made[0]})
+    final = make_turn(1, session_id="s", metadata={"artifacts": made[1]})
+    late = make_turn(1, session_id="s", metadata={"artifacts": made[2] * 2})
+
+    assert add(turns, cut_off) + add(turns, final) + add(turns, late) == [
+        "stored",
+        "stored",
+        "duplicate",
+    ]
+    assert [each.uri for each in turns.artifacts("s")[0]] == ["s3://1"]
 
 
 @EACH_STORE
@@ -308,9 +340,11 @@ def test_an_answer_is_given_again_for_a_day(turns, clock):
 def furnish(turns):
     """Ada's sessions with everything that can hang on them, and Bob's with a turn of Ada's."""
     secret = "rhubarb"
+    artifact = {"uri": "s3://x", "type": "chart", "title": secret}
+    made = {"artifacts": [artifact]}
     add(
         turns,
-        make_turn(1, session_id="a", user_id="ada", reasoning=secret),
+        make_turn(1, session_id="a", user_id="ada", reasoning=secret, metadata=made),
         make_turn(2, session_id="a", user_id="ada"),
         make_turn(3, session_id="b", user_id="bob"),
         make_turn(4, session_id="b", user_id="ada", reasoning=secret),
@@ -318,8 +352,6 @@ def furnish(turns):
     turns.change_state("a", lambda _: {"secret": secret})
     turns.put_feedback(make_turn(1).id, comment=secret)
     turns.put_feedback(make_turn(3).id, comment="fine")
-    artifact = {"session_id": "a", "type": "chart", "title": secret, "created_at": 1}
-    turns.add_artifacts([Artifact(id="x", turn_id=make_turn(1).id, **artifact)])
     turns.enqueue("toy.paint", {"secret": secret}, session_id="a")
     answer = Answer(status=200, body=secret.encode(), session_id="a")
     turns.once("k", "f", lambda _: answer, route="r")
@@ -343,6 +375,34 @@ def test_a_session_is_erased_with_all_that_hangs_on_it(store):
     assert found(turns, TurnFilter(text="rhubarb")) == [make_turn(4).id]
     assert turns.erase_session("a") is None
     assert found(others) == [make_turn(n).id for n in (1, 2, 3, 4)]
+
+
+@EACH_STORE
+def test_what_is_stored_during_an_erasure_has_a_session(turns):
+    """However an erasure and a flood of turns interleave, no turn is left without its session."""
+    stop = threading.Event()
+
+    def store_turns(numbers):
+        for number in numbers:
+            add(turns, make_turn(number, session_id="s", user_id="ada"))
+            if stop.is_set():
+                return
+
+    own = [iter(range(start, 100_000, 3)) for start in range(3)]
+    threads = [threading.Thread(target=store_turns, args=(each,)) for each in own]
+    for thread in threads:
+        thread.start()
+    for index in range(30):
+        if index % 2:
+            turns.erase_user("ada")
+        else:
+            turns.erase_session("s")
+    stop.set()
+    for thread in threads:
+        thread.join()
+
+    session = turns.session("s")
+    assert (session.turn_count if session else 0) == turns.count(TurnFilter(session_id="s"))
 
 
 @EACH_STORE

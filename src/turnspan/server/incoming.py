@@ -18,7 +18,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from turnspan.schema import Turn
 from turnspan.schema.wire import OPEN, SEGMENT, STEP, TURN
 from turnspan.server import json_text
-from turnspan.server.artifacts import keep_artifacts
 from turnspan.server.problem import Problem
 from turnspan.server.store.port import Feedback, Incoming, TurnStore
 
@@ -114,7 +113,6 @@ def store_records(store: TurnStore, items: Sequence[Item]) -> None:
     for item, outcome in zip([*turns, *said], [*kept, *judged], strict=True):
         item.status, item.error = outcome.status, outcome.error
         item.conflict = outcome.status == "refused"
-    keep_artifacts(store, [item.turn.turn for item in turns if item.turn and not item.conflict])
 
 
 def _check_count(count: int) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import orjson
 from sqlalchemy import ColumnElement, Table, delete, func, insert, or_, select, update
 
+from turnspan.server.store import states
 from turnspan.server.store.backend import chunks
 from turnspan.server.store.port import Receipt
 from turnspan.server.store.rows import clean
@@ -19,10 +20,10 @@ from turnspan.server.store.tables import (
     jobs,
     receipts,
     sessions,
-    states,
     steps,
     turns,
 )
+from turnspan.server.store.tables import states as versions
 
 if TYPE_CHECKING:
     from turnspan.server.store.transaction import Transaction
@@ -33,6 +34,7 @@ __all__ = ["delete_turns", "erase_session", "erase_user", "receipt"]
 def erase_session(tx: Transaction, session_id: str) -> Receipt | None:
     """Remove a session; None where nothing is of that name."""
     id = clean(session_id)
+    _hold(tx, sessions.c.id == id)
     own = select(turns.c.seq, turns.c.id).where(
         turns.c.project == tx.project, turns.c.session_id == id
     )
@@ -46,10 +48,7 @@ def erase_session(tx: Transaction, session_id: str) -> Receipt | None:
 def erase_user(tx: Transaction, user_id: str) -> Receipt:
     """Remove what is a user's: their turns, and their sessions with all that is in them."""
     user = clean(user_id)
-    asked = select(sessions.c.id).where(
-        sessions.c.project == tx.project, sessions.c.user_id == user
-    )
-    own = list(tx.connection.execute(asked).scalars())
+    own = _hold(tx, sessions.c.user_id == user)
     theirs = or_(turns.c.user_id == user, *(turns.c.session_id.in_(some) for some in chunks(own)))
     found = tx.connection.execute(
         select(turns.c.seq, turns.c.id, turns.c.session_id).where(
@@ -57,7 +56,9 @@ def erase_user(tx: Transaction, user_id: str) -> Receipt:
         )
     ).all()
     counts = _erase(tx, found, own, user_id=user)
-    _recount(tx, {row.session_id for row in found if row.session_id} - set(own))
+    shared = sorted({row.session_id for row in found if row.session_id} - set(own))
+    _recount(tx, shared)
+    states.forget_turns(tx, shared)
     return _receipt(tx, "user", counts)
 
 
@@ -103,7 +104,7 @@ def _erase(
         "artifacts": made,
         "jobs": work,
         "answers": given,
-        "states": _delete(tx, states, states.c.session_id, session_ids),
+        "states": _delete(tx, versions, versions.c.session_id, session_ids),
         "sessions": _delete(tx, sessions, sessions.c.id, session_ids),
     }
 
@@ -118,9 +119,21 @@ def _delete(
     return gone
 
 
-def _recount(tx: Transaction, session_ids: set[str]) -> None:
+def _hold(tx: Transaction, which: ColumnElement[bool]) -> list[str]:
+    """The ids of sessions, which nobody else writes to from now on.
+
+    A turn that is being stored in one is there already, and is found, or waits and makes the
+    session anew.
+    """
+    asked = select(sessions.c.id).where(sessions.c.project == tx.project, which)
+    held = asked.order_by(sessions.c.id).with_for_update()
+    return list(tx.connection.execute(held).scalars())
+
+
+def _recount(tx: Transaction, session_ids: Sequence[str]) -> None:
     """Count again the sessions of others in which the user had turns."""
-    for id in sorted(session_ids):
+    for id in session_ids:
+        _hold(tx, sessions.c.id == id)
         asked = select(
             func.count(), func.min(turns.c.started_at), func.max(turns.c.started_at)
         ).where(turns.c.project == tx.project, turns.c.session_id == id)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import delete, select, text
 
+from turnspan.server.store import artifacts
 from turnspan.server.store.backend import chunks
 from turnspan.server.store.port import Incoming, Outcome, Position, StoredTurn
 from turnspan.server.store.rows import clean, searched_words, step_rows, turn_row, unstorable
@@ -154,6 +155,7 @@ def _insert_details(tx: Transaction, kept: Sequence[tuple[int, Incoming]]) -> No
     found = [row for seq, each in kept for row in step_rows(each.turn, tx.project, seq)]
     tx.backend.insert_many(tx.connection, steps, found)
     tx.backend.index(tx.connection, [(seq, searched_words(each.turn)) for seq, each in kept])
+    artifacts.keep(tx, [each.turn for _, each in kept])
 
 
 def _replace(tx: Transaction, known: dict[str, _Known], later: dict[str, Incoming]) -> None:
@@ -167,6 +169,7 @@ def _replace(tx: Transaction, known: dict[str, _Known], later: dict[str, Incomin
         tx.connection.execute(delete(steps).where(steps.c.turn_seq.in_(some)))
         tx.connection.execute(delete(turns).where(turns.c.seq.in_(some)))
     tx.backend.unindex(tx.connection, seqs)
+    artifacts.drop(tx, list(later))
     rows = [(seq, *turn_row(each.turn, tx.project, tx.now_ns)) for seq, each in kept]
     tx.backend.insert_many(tx.connection, turns, rows)
     _insert_details(tx, kept)

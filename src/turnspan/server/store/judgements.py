@@ -1,4 +1,4 @@
-"""What hangs on turns: judgements of them, and what they produced."""
+"""What is thought of turns."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from turnspan.server.store.backend import chunks
-from turnspan.server.store.port import Artifact, Feedback, Outcome
-from turnspan.server.store.rows import clean, json_of, text_of
-from turnspan.server.store.tables import artifacts, feedback
+from turnspan.server.store.port import Feedback, Outcome
+from turnspan.server.store.rows import clean
+from turnspan.server.store.tables import feedback
 
 if TYPE_CHECKING:
     from turnspan.server.store.transaction import Transaction
 
-__all__ = ["add_artifacts", "add_feedback", "find_artifacts", "find_feedback", "put_feedback"]
+__all__ = ["add_feedback", "find_feedback", "put_feedback"]
 
 
 def put_feedback(
@@ -60,51 +60,6 @@ def find_feedback(tx: Transaction, turn_ids: Sequence[str]) -> list[Feedback]:
     return sorted(found, key=lambda each: (each.created_at, each.id))
 
 
-def add_artifacts(tx: Transaction, kept: Sequence[Artifact]) -> None:
-    """Keep artifacts that are not there yet."""
-    rows = [
-        {
-            "project": tx.project,
-            "id": clean(each.id),
-            "session_id": clean(each.session_id),
-            "turn_id": clean(each.turn_id),
-            "type": clean(each.type),
-            "title": clean(each.title),
-            "description": clean(each.description),
-            "uri": clean(each.uri),
-            "metadata": text_of(dict(each.metadata)),
-            "created_at": each.created_at,
-        }
-        for each in kept
-    ]
-    if rows:
-        tx.connection.execute(tx.backend.insert(artifacts).on_conflict_do_nothing(), rows)
-
-
-def find_artifacts(
-    tx: Transaction,
-    session_id: str,
-    turn_ids: Sequence[str],
-    type: str | None,
-    *,
-    limit: int,
-    offset: int,
-) -> tuple[list[Artifact], int]:
-    """The artifacts of a session, or of some of its turns, oldest first, and how many."""
-    where = [
-        artifacts.c.project == tx.project,
-        artifacts.c.session_id == clean(session_id),
-    ]
-    if turn_ids:
-        where.append(artifacts.c.turn_id.in_([clean(id) for id in turn_ids]))
-    if type is not None:
-        where.append(artifacts.c.type == clean(type))
-    total = tx.connection.execute(select(func.count()).select_from(artifacts).where(*where))
-    asked = select(artifacts).where(*where).order_by(artifacts.c.created_at, artifacts.c.id)
-    rows = tx.connection.execute(asked.limit(limit).offset(offset or None))
-    return [_artifact(row) for row in rows], int(total.scalar_one())
-
-
 def _id_of(turn_id: str, author: str) -> str:
     """The same for the same author and turn."""
     told = f"{turn_id}\0{author}".encode("utf-8", "replace")
@@ -140,18 +95,4 @@ def _feedback(row: Any) -> Feedback:
         comment=row.comment,
         created_at=row.created_at,
         updated_at=row.updated_at,
-    )
-
-
-def _artifact(row: Any) -> Artifact:
-    return Artifact(
-        id=row.id,
-        session_id=row.session_id,
-        turn_id=row.turn_id,
-        type=row.type,
-        title=row.title,
-        description=row.description,
-        uri=row.uri,
-        metadata=json_of(row.metadata),
-        created_at=row.created_at,
     )

@@ -249,10 +249,6 @@ class TurnStore(Protocol):
         """The judgements of some turns, oldest first."""
         ...
 
-    def add_artifacts(self, artifacts: Sequence[Artifact]) -> None:
-        """Keep ``artifacts``; one whose id is there already is left as it is."""
-        ...
-
     def artifacts(
         self,
         session_id: str,
@@ -262,7 +258,7 @@ class TurnStore(Protocol):
         limit: int = 100,
         offset: int = 0,
     ) -> tuple[list[Artifact], int]:
-        """The artifacts of a session (or of some of its turns), oldest first, and how many."""
+        """What the turns of a session (or some of them) produced, oldest first, and how many."""
         ...
 
     # --- later, and again ----------------------------------------------------------------

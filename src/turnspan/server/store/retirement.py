@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import ColumnElement, Float, Integer, case, delete, func, literal_column, select
 
+from turnspan.server.store import states
 from turnspan.server.store.backend import chunks
 from turnspan.server.store.erasure import delete_turns
 from turnspan.server.store.statistics import HOUR_NS
@@ -15,11 +16,11 @@ from turnspan.server.store.tables import (
     artifacts,
     feedback,
     sessions,
-    states,
     steps,
     tool_aggregates,
     turns,
 )
+from turnspan.server.store.tables import states as versions
 
 if TYPE_CHECKING:
     from turnspan.server.store.transaction import Transaction
@@ -56,7 +57,9 @@ def retire(tx: Transaction, before: int) -> int:
             tx.connection.execute(
                 delete(table).where(table.c.project == tx.project, table.c.turn_id.in_(some))
             )
-    _drop_empty_sessions(tx, before, {row.session_id for row in found if row.session_id})
+    ids = sorted({row.session_id for row in found if row.session_id})
+    _drop_empty_sessions(tx, before, ids)
+    states.forget_turns(tx, ids)
     return len(found)
 
 
@@ -76,10 +79,10 @@ def _add_turns(tx: Transaction, seqs: Any) -> None:
         .where(turns.c.seq.in_(seqs))
         .group_by(*groups)
     )
-    _merge(tx, aggregates, [_bounded(row) for row in tx.connection.execute(asked).mappings()])
+    _merge(tx, aggregates, [_bounded(dict(row)) for row in tx.connection.execute(asked).mappings()])
 
 
-def _bounded(row: Mapping[str, Any]) -> dict[str, Any]:
+def _bounded(row: dict[str, Any]) -> dict[str, Any]:
     """``row`` with sums as a column holds them: hostile numbers must not stop retirement."""
     sums = ("duration", "input_tokens", "output_tokens")
     return {**row, **{name: max(0, min(int(row[name] or 0), MAX_SUM)) for name in sums}}
@@ -125,9 +128,9 @@ def _added(column: ColumnElement[Any], more: ColumnElement[Any]) -> ColumnElemen
     return case((column > MAX_SUM - more, MAX_SUM), else_=column + more)
 
 
-def _drop_empty_sessions(tx: Transaction, before: int, ids: set[str]) -> None:
+def _drop_empty_sessions(tx: Transaction, before: int, ids: Sequence[str]) -> None:
     """Sessions of which nothing is left, and their states."""
-    for some in chunks(sorted(ids)):
+    for some in chunks(ids):
         left = select(turns.c.session_id).where(
             turns.c.project == tx.project, turns.c.session_id.in_(some)
         )
@@ -142,5 +145,7 @@ def _drop_empty_sessions(tx: Transaction, before: int, ids: set[str]) -> None:
             )
             if dropped.rowcount:
                 tx.connection.execute(
-                    delete(states).where(states.c.project == tx.project, states.c.session_id == id)
+                    delete(versions).where(
+                        versions.c.project == tx.project, versions.c.session_id == id
+                    )
                 )

@@ -19,6 +19,7 @@ from turnspan.server.store import (
     states,
     statistics,
 )
+from turnspan.server.store import artifacts as produced
 from turnspan.server.store import judgements as kept
 from turnspan.server.store.port import (
     Answer,
@@ -310,10 +311,6 @@ class SqlTurnStore:
         """The judgements of some turns, oldest first."""
         return self._read(lambda tx: kept.find_feedback(tx, turn_ids))
 
-    def add_artifacts(self, artifacts: Sequence[Artifact]) -> None:
-        """Keep ``artifacts``; one whose id is there already is left as it is."""
-        self._write(lambda tx: kept.add_artifacts(tx, artifacts))
-
     def artifacts(
         self,
         session_id: str,
@@ -323,11 +320,9 @@ class SqlTurnStore:
         limit: int = 100,
         offset: int = 0,
     ) -> tuple[list[Artifact], int]:
-        """The artifacts of a session (or of some of its turns), oldest first, and how many."""
+        """What the turns of a session (or some of them) produced, oldest first, and how many."""
         return self._read(
-            lambda tx: kept.find_artifacts(
-                tx, session_id, turn_ids, type, limit=limit, offset=offset
-            )
+            lambda tx: produced.find(tx, session_id, turn_ids, type, limit=limit, offset=offset)
         )
 
     def enqueue(

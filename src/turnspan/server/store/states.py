@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, insert, select, update
 
+from turnspan.server.store.backend import chunks
 from turnspan.server.store.port import StateVersion
 from turnspan.server.store.rows import clean, json_of, text_of
 from turnspan.server.store.tables import sessions, states, turns
@@ -14,7 +15,7 @@ from turnspan.server.store.tables import sessions, states, turns
 if TYPE_CHECKING:
     from turnspan.server.store.transaction import Transaction
 
-__all__ = ["change", "history", "restore", "state", "turns_before", "write"]
+__all__ = ["change", "forget_turns", "history", "restore", "state", "turns_before", "write"]
 
 
 def state(tx: Transaction, session_id: str, version: int | None) -> StateVersion | None:
@@ -89,6 +90,21 @@ def turns_before(tx: Transaction, session_id: str, version: int) -> int | None:
     )
     found: int | None = tx.connection.execute(asked).scalar()
     return found
+
+
+def forget_turns(tx: Transaction, session_ids: Sequence[str]) -> None:
+    """See that no version knows the number of a turn that is gone: SQLite gives it again."""
+    last = tx.connection.execute(select(func.max(turns.c.seq))).scalar() or 0
+    for some in chunks(session_ids):
+        tx.connection.execute(
+            update(states)
+            .where(
+                states.c.project == tx.project,
+                states.c.session_id.in_(some),
+                states.c.after_seq > last,
+            )
+            .values(after_seq=last)
+        )
 
 
 def write(

@@ -11,7 +11,6 @@ from starlette.responses import Response
 from turnspan.dialects.instants import iso_of
 from turnspan.dialects.statebase import is_parked, item_of, preview_of, turn_of
 from turnspan.schema import Turn
-from turnspan.server.artifacts import keep_artifacts
 from turnspan.server.call import Call, Calling, Reading, Writing
 from turnspan.server.dialect import DialectRouter
 from turnspan.server.once import answer_once, response_of
@@ -52,7 +51,6 @@ def add_turn(
     def work(within: TurnStore) -> Answer:
         session = session_of(within, session_id)
         turn = _stored(call, within, session, asked.item())
-        keep_artifacts(within, [turn])
         return Answer(
             status=201,
             body=orjson.dumps(_shown(within, session, turn)),
