@@ -273,11 +273,33 @@ def test_tls_is_verified(monkeypatch, trusted, to):
 
 
 def test_refused_items_are_named_by_index(server, exporter):
-    """The answer is matched by id; the others count as stored."""
+    """An answer without indexes is matched by id; the others count as stored."""
     server.be("refuse", ids=("turn_2", "turn_9"))
     outcome = exporter.export(turns(1, 2, 3), timeout_s=5.0)
 
     assert outcome == Outcome(refused={1: "not wanted"})
+
+
+@pytest.mark.parametrize(
+    "result, refused",
+    [
+        ('{"index":1,"id":null,"status":"refused","error":"no"}', {1: "no"}),
+        ('{"index":2,"status":"refused","error":"no"}', {2: "no"}),
+        ('{"index":1,"id":"turn_1","status":"refused","error":"no"}', {1: "no"}),
+        ('{"index":0,"id":"turn_2","status":"refused","error":"no"}', {2: "no"}),
+        ('{"index":9,"id":"turn_2","status":"refused","error":"no"}', {2: "no"}),
+        ('{"id":"turn_1","status":"refused","error":"no"}', {0: "no", 1: "no"}),
+        ('{"index":3,"id":null,"status":"refused","error":"no"}', {}),
+        ('{"index":-1,"id":null,"status":"refused","error":"no"}', {}),
+        ('{"index":true,"id":null,"status":"refused","error":"no"}', {}),
+        ('{"index":0,"id":["turn_1"],"status":"refused","error":"no"}', {}),
+    ],
+)
+def test_a_refused_line_is_known_by_its_index(server, exporter, result, refused):
+    """A line whose id could not be read is refused too, and its namesake is not."""
+    server.be("ok", body=f'{{"results":[{result}]}}')
+
+    assert exporter.export(turns(1, 1, 2), timeout_s=5.0) == Outcome(refused=refused)
 
 
 @pytest.mark.parametrize(

@@ -88,18 +88,29 @@ def _lines(batch: Sequence[Journalled]) -> Iterator[bytes]:
 
 
 def _refused(body: bytes, batch: Sequence[Journalled]) -> dict[int, str]:
-    """What the answer refuses, by index; an answer of another shape refuses none."""
+    """What the answer refuses, by index; an answer of another shape refuses none.
+
+    A result that says neither which line nor which id it is about, is about none.
+    """
     if b"refused" not in body:
         return {}
-    reasons = dict(_reasons(body))
-    return {
-        index: reasons[found]
-        for index in range(len(batch))
-        if (found := record_id(batch[index].raw)) in reasons
-    }
+    ids = [record_id(batch[index].raw) for index in range(len(batch))]
+    refused: dict[int, str] = {}
+    for item in _refusals(body):
+        reason = str(item.get("error") or "refused without a reason")
+        refused |= dict.fromkeys(_meant(item, ids), reason)
+    return refused
 
 
-def _reasons(body: bytes) -> Iterator[tuple[str, str]]:
+def _meant(item: Mapping[str, Any], ids: Sequence[str | None]) -> Sequence[int]:
+    """The lines that ``item`` is about: the one it counts, unless that one has another id."""
+    index, id = item.get("index"), item.get("id")
+    if type(index) is int and 0 <= index < len(ids) and (id is None or id == ids[index]):
+        return (index,)
+    return [place for place, known in enumerate(ids) if known is not None and known == id]
+
+
+def _refusals(body: bytes) -> Iterator[Mapping[str, Any]]:
     import orjson
 
     try:
@@ -109,4 +120,4 @@ def _reasons(body: bytes) -> Iterator[tuple[str, str]]:
     results = answer.get("results") if isinstance(answer, Mapping) else None
     for item in results if isinstance(results, list) else ():
         if isinstance(item, Mapping) and item.get("status") == "refused":
-            yield str(item.get("id")), str(item.get("error") or "refused without a reason")
+            yield item
