@@ -16,7 +16,6 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from turnspan.clock import SystemClock
-from turnspan.notices import say
 from turnspan.server.access_log import AccessLog
 from turnspan.server.call import Call, call_of
 from turnspan.server.dialect import Dialect, dialects
@@ -24,7 +23,7 @@ from turnspan.server.gate import Gate
 from turnspan.server.ids import ServerIds
 from turnspan.server.jobs import JobRunner
 from turnspan.server.limits import Limits
-from turnspan.server.problem import FieldError, Problem
+from turnspan.server.problem import FieldError, Problem, unavailable
 from turnspan.server.store.port import UnavailableError
 
 if TYPE_CHECKING:
@@ -135,10 +134,7 @@ async def _on_validation(request: Request, error: Exception) -> Response:
 
 async def _on_unavailable(request: Request, _error: Exception) -> Response:  # as Starlette calls it
     call = call_of(request)
-    say("server store", "the store does not answer")
-    return call.dialect.render(
-        Problem(503, "unavailable", "the store does not answer", retry_after_s=1.0), call
-    )
+    return call.dialect.render(unavailable(), call)
 
 
 async def _on_failure(request: Request, error: Exception) -> Response:  # noqa: ARG001  # as Starlette calls it; the gate reports the error

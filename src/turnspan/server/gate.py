@@ -23,7 +23,8 @@ from turnspan.server.call import SCOPE, Access, Call
 from turnspan.server.dialect import NATIVE, Dialect, RequestLine
 from turnspan.server.keyring import KeyRing
 from turnspan.server.limits import TokenBuckets
-from turnspan.server.problem import Problem, problem_details
+from turnspan.server.problem import Problem, problem_details, unavailable
+from turnspan.server.store.port import UnavailableError
 
 if TYPE_CHECKING:
     from turnspan.server.access_log import AccessLog
@@ -86,6 +87,8 @@ class Gate:
             return problem
         except TimeoutError:
             return Problem(503, "timeout", "the answer took too long", retry_after_s=1.0)
+        except UnavailableError:
+            return unavailable()
         except Exception as error:  # noqa: BLE001  # border: our failure is no traceback of theirs
             _report(error)
             return Problem(500, "internal", "something here failed; the server's log has it")

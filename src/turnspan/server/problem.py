@@ -14,7 +14,9 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-__all__ = ["FieldError", "Problem", "missing", "problem_details"]
+from turnspan.notices import say
+
+__all__ = ["FieldError", "Problem", "missing", "problem_details", "unavailable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,12 @@ class Problem(HTTPException):
 def missing(resource: str, id: str) -> Problem:
     """A 404 for a ``resource`` that is not there, or is another project's."""
     return Problem(404, "not_found", f"there is no {resource} {id!r}", resource=resource)
+
+
+def unavailable() -> Problem:
+    """A 503 for a store that does not answer, which the server's log says too."""
+    say("server store", "the store does not answer")
+    return Problem(503, "unavailable", "the store does not answer", retry_after_s=1.0)
 
 
 def problem_details(problem: Problem, request_id: str) -> Response:
