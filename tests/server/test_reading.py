@@ -189,6 +189,44 @@ def test_a_service_that_speaks_otherwise_is_told_apart(answering, scheme, body):
         list(turnspan.read(url))
 
 
+TURN = json.dumps(
+    {
+        "id": "t",
+        "session_id": "s",
+        "turn_number": 1,
+        "created_at": "2026-01-01T00:00:00Z",
+        "input": {"type": "text", "content": ""},
+        "output": {"type": "text", "content": ""},
+    }
+).encode()
+
+
+@pytest.mark.parametrize(
+    "scheme, body",
+    [
+        ("", b'{"data":[],"next_cursor":"again"}'),
+        ("", b'{"data":[],"next_cursor":{"not":"a text"}}'),
+        ("uniqos+", b'{"data":[],"next_cursor":"again"}'),
+        ("statebase+", b'{"data":[%s],"has_more":true}' % TURN),
+    ],
+)
+def test_pages_that_go_round_in_a_circle_come_to_an_end(answering, scheme, body):
+    """A service that names a page again is not read for ever."""
+    url = scheme + answering(body)
+
+    with pytest.raises(ReaderError, match="go round in a circle"):
+        list(turnspan.read(url, session_id="s" if scheme == "statebase+" else None))
+
+
+def test_numbered_pages_end_with_an_empty_one(answering):
+    """Past its last turn a session has none, whatever page is said to be next."""
+    url = answering(b'{"data":[],"pagination":{"next_page":2}}')
+
+    read = list(turnspan.read("emergence+" + url, session_id="s", project_id="p"))
+
+    assert read == []
+
+
 def test_the_key_is_shown_in_no_error(answering):
     """A service that sends the key back does not get it into what is raised."""
     key = "sesame-sesame"

@@ -54,10 +54,11 @@ class EmergenceReader:
         while page:
             asked = {"page": page, "limit": PAGE_TURNS, "order": "asc"}
             found = self._service.get(path, asked, {"x-project-id": project_id})
-            for item in self._service.items(found):
+            items = self._service.items(found)
+            for item in items:
                 number += 1
                 yield turn_of(item, session_id=session_id, number=number)
-            page = self._next(found.get("pagination"), page)
+            page = self._next(found.get("pagination"), page) if items else 0
 
     def _next(self, told: object, page: int) -> int:
         """The page after ``page``; 0 where there is none."""

@@ -100,12 +100,24 @@ class Service:
     def pages(self, path: str, params: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         """The items of a listing that says `data` and `next_cursor`, page after page."""
         asked = dict(params)
+        seen: set[str] = set()
         while True:
             page = self.get(path, asked)
             yield from self.items(page)
-            asked["cursor"] = page.get("next_cursor")
-            if not asked["cursor"]:
+            if not page.get("next_cursor"):
                 return
+            asked["cursor"] = self.onward(page["next_cursor"], seen)
+
+    def onward(self, mark: object, seen: set[str]) -> str:
+        """``mark``, where a listing goes on, which is not among those ``seen``; now it is.
+
+        Raises:
+            ReaderError: the listing would begin again, and never end.
+        """
+        if not isinstance(mark, str) or mark in seen:
+            raise self.unreadable("its pages go round in a circle")
+        seen.add(mark)
+        return mark
 
     def items(self, page: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """The items of one page.

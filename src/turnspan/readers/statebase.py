@@ -71,6 +71,7 @@ class StatebaseReader:
     def _pages(self, path: str) -> Iterator[Mapping[str, Any]]:
         """The items of every page of a list."""
         asked: dict[str, Any] = {"limit": PAGE_ITEMS}
+        seen: set[str] = set()
         while True:
             page = self._service.get(path, asked, self._headers)
             items = self._service.items(page)
@@ -78,7 +79,7 @@ class StatebaseReader:
             # Not every page of theirs says whether there are more.
             if not items or not page.get("has_more", len(items) == PAGE_ITEMS):
                 return
-            asked["starting_after"] = items[-1].get("id")
+            asked["starting_after"] = self._service.onward(items[-1].get("id"), seen)
 
 
 def from_url(url: str, *, settings: Settings) -> StatebaseReader:
