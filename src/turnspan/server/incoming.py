@@ -140,16 +140,21 @@ def _item(index: int, line: bytes, now_ns: int) -> Item:
         item.status = "ignored"
         return item
     record = _decoded(line, item)
-    kind = None if record is None else record.get("record", "turn")
+    if record is not None:
+        _read_record(item, line, record, now_ns)
+    return item
+
+
+def _read_record(item: Item, line: bytes, record: dict[str, Any], now_ns: int) -> None:
+    kind = record.get("record", "turn")
     if kind == "turn":
         _read_turn(item, line)
     elif kind == "feedback":
         _read_feedback(item, line, now_ns)
     elif kind in _KINDS_PASSED_OVER:
         item.status = "ignored"
-    elif record is not None:
+    else:
         item.refuse("a record is a turn, or feedback")
-    return item
 
 
 def _decoded(line: bytes, item: Item) -> dict[str, Any] | None:

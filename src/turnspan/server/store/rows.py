@@ -11,12 +11,13 @@ import orjson
 from turnspan.server.store.latency import bucket_of
 
 if TYPE_CHECKING:
-    from turnspan.schema import Message, Step, Turn
+    from turnspan.schema import Step, Turn
 
 __all__ = [
     "MAX_COST_USD",
     "MAX_ID_CHARS",
     "MAX_INT",
+    "MAX_LABEL_CHARS",
     "MAX_SEARCHED_CHARS",
     "clean",
     "json_of",
@@ -41,7 +42,9 @@ def clean(text: str) -> str:
     """``text`` as a column can hold it: without NUL and halves of surrogate pairs."""
     if "\0" in text:
         text = text.replace("\0", "�")
-    return text if text.isascii() or not _is_broken(text) else _mended(text)
+    if text.isascii():
+        return text
+    return _mended(text) if _is_broken(text) else text
 
 
 def text_of(value: Any) -> str:
@@ -76,15 +79,23 @@ def unstorable(turn: Turn) -> str | None:
     """Why no row can hold ``turn``; None where one can."""
     if not turn.id or len(turn.id) > MAX_ID_CHARS:
         return f"an id has 1 to {MAX_ID_CHARS} characters"
-    numbers = [turn.number or 0]
-    parts: tuple[Turn | Step, ...] = (turn, *turn.steps)
-    for each in parts:
-        numbers += (each.started_at, each.ended_at)
-        if (used := each.usage) is not None:
-            numbers += (used.input_tokens or 0, used.output_tokens or 0)
-            if abs(used.cost_usd or 0.0) > MAX_COST_USD:
-                return f"a cost is beyond {MAX_COST_USD:g} USD"
-    if max(numbers) > MAX_INT or min(numbers) < -MAX_INT:
+    reason = _unreckonable(turn, turn.number or 0)
+    for step in turn.steps:
+        reason = reason or _unreckonable(step, 0)
+    return reason
+
+
+def _unreckonable(part: Turn | Step, number: int) -> str | None:
+    least, most = part.started_at, part.ended_at
+    if least > most:
+        least, most = most, least
+    used = part.usage
+    if used is not None:
+        if used.cost_usd and abs(used.cost_usd) > MAX_COST_USD:
+            return f"a cost is beyond {MAX_COST_USD:g} USD"
+        given, made = used.input_tokens or 0, used.output_tokens or 0
+        least, most = min(least, given, made), max(most, given, made)
+    if least < -MAX_INT or most > MAX_INT or abs(number) > MAX_INT:
         return "a number is beyond 62 bits"
     return None
 
@@ -129,25 +140,28 @@ def step_rows(turn: Turn, project: str, seq: int) -> Iterator[tuple[Any, ...]]:
 
 def searched_words(turn: Turn) -> str:
     """What the turn is found by: everything that was said, each text once."""
-    said: list[str] = []
-    parts: tuple[Turn | Step, ...] = (turn, *turn.steps)
-    for each in parts:
-        if each.input is not None:
-            said.append(each.input.content)
-        if each.output is not None:
-            said.append(each.output.content)
-        if each.reasoning:
-            said.append(each.reasoning)
-        if each.error is not None:
-            said.append(each.error.message)
+    said = _said(turn)
+    for step in turn.steps:
+        said += _said(step)
     for message in turn.messages:
-        said += _texts_of(message)
+        for part in message.parts:
+            text = (part.__pydantic_extra__ or {}).get("content")
+            if isinstance(text, str):
+                said.append(text)
     return clean("\n".join(dict.fromkeys(said))[:MAX_SEARCHED_CHARS])
 
 
-def _texts_of(message: Message) -> list[str]:
-    found = [part.__pydantic_extra__ or {} for part in message.parts]
-    return [text for each in found if isinstance(text := each.get("content"), str)]
+def _said(part: Turn | Step) -> list[str]:
+    said: list[str] = []
+    if (given := part.input) is not None:
+        said.append(given.content)
+    if (made := part.output) is not None:
+        said.append(made.content)
+    if part.reasoning:
+        said.append(part.reasoning)
+    if (error := part.error) is not None:
+        said.append(error.message)
+    return said
 
 
 def _label(value: Any) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -10,7 +11,9 @@ from fastapi import Depends, Query, Request
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
 from turnspan.schema import Status
+from turnspan.server.problem import Problem
 from turnspan.server.store.port import Position, SessionFilter, TurnFilter
+from turnspan.server.store.rows import MAX_LABEL_CHARS
 
 __all__ = [
     "METADATA",
@@ -28,6 +31,8 @@ __all__ = [
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX: Final = 2**63 - 1
 _HALF: Final = 2**63
+_MAX_ENTRIES: Final = 4
+_MAX_KEY_CHARS: Final = 100
 _KEY: Final = re.compile(r"metadata\[(.*)\]", re.DOTALL)
 
 
@@ -61,9 +66,9 @@ METADATA: Final[dict[str, Any]] = {
             "explode": True,
             "schema": {
                 "type": "object",
-                "additionalProperties": {"type": "string", "maxLength": 200},
-                "maxProperties": 4,
-                "propertyNames": {"maxLength": 100},
+                "additionalProperties": {"type": "string", "maxLength": MAX_LABEL_CHARS},
+                "maxProperties": _MAX_ENTRIES,
+                "propertyNames": {"maxLength": _MAX_KEY_CHARS},
             },
         }
     ]
@@ -95,9 +100,22 @@ def cursor_of(position: Position | None) -> str | None:
 
 
 def metadata_of(request: Request) -> dict[str, str]:
-    """The entries that `metadata[KEY]=VALUE` ask for."""
+    """The entries that `metadata[KEY]=VALUE` ask for.
+
+    Raises:
+        Problem: there are too many, or one is longer than what is kept to be found by.
+    """
     pairs = request.query_params.multi_items()
-    return {found[1]: value for key, value in pairs if (found := _KEY.fullmatch(key))}
+    asked = {found[1]: value for key, value in pairs if (found := _KEY.fullmatch(key))}
+    longest = max(map(len, asked.values()), default=0)
+    if longest > MAX_LABEL_CHARS or len(asked) > _MAX_ENTRIES or _has_long_key(asked):
+        why = f"at most {_MAX_ENTRIES} entries, of {MAX_LABEL_CHARS} characters"
+        raise Problem(422, "invalid_request", f"metadata: {why}", param="metadata")
+    return asked
+
+
+def _has_long_key(asked: Mapping[str, str]) -> bool:
+    return any(len(key) > _MAX_KEY_CHARS for key in asked)
 
 
 def position_of(cursor: str) -> Position:

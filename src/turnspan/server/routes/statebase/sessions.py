@@ -68,7 +68,7 @@ def list_sessions(  # noqa: PLR0917  # FastAPI calls it by name
     user_id: Text | None = None,
     created_after: Annotated[Instant | None, Query()] = None,
     created_before: Annotated[Instant | None, Query()] = None,
-    metadata: Annotated[str | None, Query(max_length=10_000)] = None,
+    metadata: Annotated[str | None, Query(max_length=10_000, include_in_schema=False)] = None,
 ) -> dict[str, Any]:
     """A page of sessions, the one made last first."""
     where = SessionFilter(
