@@ -14,7 +14,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 import statebase
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import turnspan
@@ -599,6 +599,7 @@ ODD = st.recursive(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(fields=st.dictionaries(st.sampled_from(sorted(Turn.model_fields)), ODD, max_size=3))
+@example(fields={"user_id": ""})
 def test_whatever_is_parked_is_stored_or_refused(open_api, fields):
     """Fields laid over a turn by anybody are answered with 201, 400 or 409, and read again."""
     session(open_api, metadata={"turnspan": {"session_id": "s", "schema_version": 1}})

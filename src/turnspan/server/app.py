@@ -154,6 +154,13 @@ async def _on_failure(request: Request, error: Exception) -> Response:  # noqa: 
     )
 
 
+def _methods(call: Call) -> set[str]:
+    """What the path takes, seen as the longest route there is: an id may hold slashes too."""
+    lines = call.dialect.router.at(call.path)
+    longest = max((line.path.count("/") for line in lines), default=0)
+    return {m for line in lines if line.path.count("/") == longest for m in line.methods}
+
+
 def _problem(call: Call, error: Exception) -> Problem:
     """One of the framework's own errors in our words."""
     if not isinstance(error, HTTPException):
@@ -162,8 +169,7 @@ def _problem(call: Call, error: Exception) -> Problem:
     if status == HTTPStatus.NOT_FOUND:
         return Problem(404, "not_found", "there is nothing at this path", resource="path")
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        methods = {m for line in call.dialect.router.at(call.path) for m in line.methods}
-        allowed = ", ".join(sorted(methods))
+        allowed = ", ".join(sorted(_methods(call)))
         return Problem(
             405, "method_not_allowed", f"this path takes {allowed}", headers={"allow": allowed}
         )

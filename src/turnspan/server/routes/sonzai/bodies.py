@@ -27,12 +27,13 @@ __all__ = [
 Item = TypeVar("Item")
 Many = Annotated[list[Item], Field(fail_fast=True)]
 """Any number of items, of which the first that is wrong is told."""
-_CAMEL: Final[ConfigDict] = ConfigDict(extra="forbid", alias_generator=to_camel)
+_CAMEL: Final[ConfigDict] = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel)
 _MAX_KEYS: Final = 100
+Count = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 
 class _Closed(BaseModel):
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -133,8 +134,8 @@ class EndRequest(_Body):
 
     user_id: str = Field(min_length=1)
     session_id: str = Field(min_length=1)
-    total_messages: int
-    duration_seconds: int
+    total_messages: Count
+    duration_seconds: Count
     instance_id: str | None = None
     user_display_name: str | None = None
     user_timezone: str | None = None

@@ -51,6 +51,7 @@ def add_turn(
     def work(within: TurnStore) -> Answer:
         session = session_of(within, session_id)
         turn = _stored(call, within, session, asked.item())
+        session = session_of(within, session_id)  # it may have its user from this turn
         return Answer(
             status=201,
             body=orjson.dumps(_shown(within, session, turn)),

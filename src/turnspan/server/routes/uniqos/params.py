@@ -20,10 +20,14 @@ DETAIL_NS: Final = 180 * 86_400 * 10**9
 """How far back single interactions can be asked for."""
 _FURTHEST: Final = 2**62
 Text = Annotated[str, Field(max_length=200)]
+Place = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{32}$"})]
 
 
 def _instant(value: Any) -> int:
-    return max(-_FURTHEST, min(ns_of(value), _FURTHEST))  # whatever the year, the order is the same
+    at = ns_of(value)
+    if abs(at) > _FURTHEST:
+        raise ValueError("a year that is beyond reckoning")
+    return at
 
 
 def _asked(
@@ -42,7 +46,7 @@ def _detailed(where: Asked, call: Calling) -> TurnFilter:
     return replace(where, since=oldest if where.since is None else max(where.since, oldest))
 
 
-def _cursor(cursor: Annotated[str | None, Query()] = None) -> Position | None:
+def _cursor(cursor: Annotated[Place | None, Query()] = None) -> Position | None:
     try:
         return None if cursor is None else position_of(cursor)
     except ValueError:
