@@ -472,6 +472,30 @@ def test_retirement_adds_up_with_what_was_retired_before(tmp_path):
 
 
 @EACH_STORE
+def test_what_hangs_on_no_turn_is_dropped_at_the_same_age(store, clock):
+    """Old sessions without turns, stray feedback and jobs that are done go; the rest stays."""
+    turns = store.of("ours")
+    for id, expires_at in [("old", None), ("lasting", clock.at + 9 * HOUR), ("busy", None)]:
+        turns.create_session(id, state={"secret": id}, expires_at=expires_at)
+    add(turns, make_turn(1, session_id="busy", started_at=clock.at + 5 * HOUR))
+    turns.put_feedback("nowhere", comment="secret")
+    turns.put_feedback(make_turn(1).id, comment="fine")
+    turns.enqueue("toy.paint", {}, job_id="done", user_id="ada")
+    store.finish_job(store.claim_job(["toy.paint"], lease_s=1), result={})
+    turns.enqueue("toy.paint", {}, job_id="queued", user_id="ada")
+    clock.at += 2 * HOUR
+
+    store.retire(clock.at - HOUR)
+
+    ids = ["old", "lasting", "busy"]
+    assert [turns.session(id) is not None for id in ids] == [False, True, True]
+    assert [len(turns.states(id, limit=9)) for id in ids] == [0, 1, 1]
+    assert turns.feedback(["nowhere"]) == []
+    assert [each.comment for each in turns.feedback([make_turn(1).id])] == ["fine"]
+    assert [turns.job(id) is not None for id in ("done", "queued")] == [False, True]
+
+
+@EACH_STORE
 def test_no_number_stops_reckoning_or_retirement(store, clock):
     """The largest numbers that are taken add up to large numbers, not to a failure."""
     ends = {"started_at": -(2**62) + 1, "ended_at": 2**62 - 1}

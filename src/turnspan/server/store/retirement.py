@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import ColumnElement, Float, Integer, case, delete, func, literal_column, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Float,
+    Integer,
+    case,
+    delete,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 
 from turnspan.server.store import states
 from turnspan.server.store.backend import chunks
@@ -15,6 +26,7 @@ from turnspan.server.store.tables import (
     aggregates,
     artifacts,
     feedback,
+    jobs,
     sessions,
     steps,
     tool_aggregates,
@@ -25,7 +37,7 @@ from turnspan.server.store.tables import states as versions
 if TYPE_CHECKING:
     from turnspan.server.store.transaction import Transaction
 
-__all__ = ["projects", "retire"]
+__all__ = ["projects", "retire", "sweep"]
 
 AT_ONCE: Final = 2_000
 MAX_SUM: Final = 2**63 - 1
@@ -61,6 +73,22 @@ def retire(tx: Transaction, before: int) -> int:
     _drop_empty_sessions(tx, before, ids)
     states.forget_turns(tx, ids)
     return len(found)
+
+
+def sweep(connection: Connection, before: int, now_ns: int) -> None:
+    """Drop what is as old and hangs on no turn: finished jobs, sessions, feedback, states."""
+    jobs_done = jobs.c.finished_at.is_not(None), jobs.c.finished_at < before
+    connection.execute(delete(jobs).where(*jobs_done))
+    own_turn = turns.c.project == feedback.c.project, turns.c.id == feedback.c.turn_id
+    is_stray = ~select(1).where(*own_turn).exists()
+    connection.execute(delete(feedback).where(feedback.c.updated_at < before, is_stray))
+    own_turns = turns.c.project == sessions.c.project, turns.c.session_id == sessions.c.id
+    is_empty = ~select(1).where(*own_turns).exists()
+    has_ended = or_(sessions.c.expires_at.is_(None), sessions.c.expires_at <= now_ns)
+    connection.execute(delete(sessions).where(sessions.c.updated_at < before, has_ended, is_empty))
+    own = sessions.c.project == versions.c.project, sessions.c.id == versions.c.session_id
+    is_left = ~select(1).where(*own).exists()
+    connection.execute(delete(versions).where(versions.c.created_at < before, is_left))
 
 
 def _add_turns(tx: Transaction, seqs: Any) -> None:

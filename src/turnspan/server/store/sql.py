@@ -118,6 +118,7 @@ class SqlStore:
             while some := store.retire(before):
                 retired += some
         now_ns = self._clock.now_ns()
+        self._backend.write(lambda connection: retirement.sweep(connection, before, now_ns))
         self._backend.write(lambda connection: answers.forget(connection, now_ns))
         if retired:
             self._backend.tidy()
