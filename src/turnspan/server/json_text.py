@@ -1,6 +1,7 @@
-"""JSON text in parts, each as it was written: a number decoded and written again may be another.
+"""JSON text in parts, each as it was written.
 
-What is given must be strict JSON; nothing here looks for mistakes.
+A number that is decoded and written again may be another. What is given must be strict JSON;
+nothing here looks for mistakes.
 """
 
 from __future__ import annotations
