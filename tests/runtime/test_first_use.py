@@ -46,8 +46,8 @@ def test_an_unreadable_variable_never_reaches_the_caller(run, tmp_path):
     done = run(program, TURNSPAN_SPANS="sometimes", TURNSPAN_DIR="here")
 
     problem = (
-        "TURNSPAN_SPANS='sometimes' cannot be read as one of auto, own, live\n"
-        "  fix: unset TURNSPAN_SPANS, or set it to one of auto, own, live\n"
+        "TURNSPAN_SPANS='sometimes' cannot be read as one of auto, own, live, adopt\n"
+        "  fix: unset TURNSPAN_SPANS, or set it to one of auto, own, live, adopt\n"
     )
     assert done.stdout == f"ONE TWO\n{problem}"
     assert done.stderr == f"turnspan records nothing: {problem}"
