@@ -39,7 +39,7 @@ def test_each_command_prints_json_and_takes_a_directory(name, call, capsys):
         main([name, "--help"])
     said = capsys.readouterr().out
 
-    assert ("--json" in said) == (name not in {"convert", "serve"})  # a line a turn is all it prints
+    assert ("--json" in said) == (name not in {"convert", "serve"})
     assert ("--dir" in said) == (name not in {"convert", "keys", "serve", "version"})
     assert ("--store" in said) == (name in {"keys", "serve"})
 

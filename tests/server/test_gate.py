@@ -373,7 +373,7 @@ def test_more_requests_than_can_be_worked_on_are_turned_away(serve):
         slow.sendall(b"POST /v1/turns HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 10\r\n\r\n{")
         for _ in range(2):  # whoever came later is answered: the one before has begun
             api.get("/health/ready")
-        busy = api.get("/v1/turns")
+        busy = until(lambda reply: reply.status == 503, lambda: api.get("/v1/turns"))
     free = until(lambda reply: reply.status != 503, lambda: api.get("/v1/turns"))
 
     assert code(busy) == (503, "unavailable")
