@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from turnspan.telemetry import semconv as names
-from turnspan.telemetry.carried import carry_notes, carry_step, carry_turn
+from turnspan.telemetry.carried import carry_notes
 from turnspan.telemetry.messages import (
     definitions,
     documents,
@@ -69,7 +69,6 @@ def turn_facts(turn: Fields, *, content: bool) -> SpanFacts:
             attributes[names.SESSION_ID] = session_id
         if user_id := turn.get("user_id"):
             attributes[names.USER_ID] = user_id
-    carry_turn(attributes, turn, failure(turn), content=content)
     return facts
 
 
@@ -93,7 +92,6 @@ def step_facts(step: Fields, turn: Fields, *, agent: str, content: bool) -> Span
     elif content:  # no convention names what a plain step was given
         _overlay(attributes, step)
         _reasoning(attributes, step)
-    carry_step(attributes, step, turn, failure(step), content=content)
     return facts
 
 

@@ -35,6 +35,17 @@ _PLAIN: Final = ("chunks", "resume_key", "truncated")
 _TOLD: Final = {"model": model_told, "tool": tool_told, "agent": agent_told}
 _ENDS: Final = (("input", "input_messages"), ("output", "output_messages"))
 _DEFAULTS: Final = {"type": "text", "mime_type": "text/plain"}
+# Most turns and tool calls have no more than these, which attributes tell as they are.
+_TURN_TOLD: Final = frozenset({
+    "agent", "ended_at", "id", "input", "metadata", "number", "output", "record", "resource",
+    "schema_version", "session_id", "span", "started_at", "status", "steps", "tags", "trace",
+    "user_id",
+})  # fmt: skip
+_TOOL_STEP_TOLD: Final = frozenset({
+    "ended_at", "id", "input", "kind", "metadata", "name", "output", "parent_id", "span",
+    "started_at", "status", "tool",
+})  # fmt: skip
+_TOOL_TOLD: Final = frozenset({"call_id", "type", "description"})
 
 
 def carry_turn(
@@ -42,6 +53,8 @@ def carry_turn(
 ) -> None:
     """Add to ``attributes`` what they do not tell of ``turn``, which ``failed`` so."""
     attributes[names.TURN_STEPS] = len(turn.get("steps", ()))
+    if content and _is_plain_turn(attributes, turn):
+        return
     rest = _common(attributes, turn, failed, content=content)
     if agent := _difference(turn["agent"], agent_told(attributes)):
         rest["agent"] = agent
@@ -68,6 +81,8 @@ def carry_step(
 ) -> None:
     """Add to ``attributes`` what they do not tell of ``step``."""
     kind = step["kind"]
+    if content and kind == "tool" and _is_plain_tool(attributes, step):
+        return
     rest = _common(attributes, step, failed, content=content)
     if kind != "step" and name_told(attributes, kind) != step["name"]:
         rest["name"] = step["name"]
@@ -106,6 +121,35 @@ def carry_notes(
     if links := notes.get("links"):
         noted["links"] = len(links)
     return noted or None
+
+
+def _is_plain_turn(attributes: Pairs, turn: Fields) -> bool:
+    return (
+        turn.keys() <= _TURN_TOLD
+        and len(turn["agent"]) == 1
+        and turn.get("schema_version", SCHEMA_VERSION) == SCHEMA_VERSION
+        and _is_plain(attributes, turn, "turn")
+    )
+
+
+def _is_plain_tool(attributes: Pairs, step: Fields) -> bool:
+    tool = step.get("tool")
+    return (
+        step.keys() <= _TOOL_STEP_TOLD
+        and tool is not None
+        and tool.keys() <= _TOOL_TOLD
+        and all(tool.values())
+        and _is_plain(attributes, step, "tool")
+    )
+
+
+def _is_plain(attributes: Pairs, fields: Fields, kind: str) -> bool:
+    given, produced = fields.get("input"), fields.get("output")
+    return (
+        fields.get("status", "ok") == "ok"
+        and (not given or is_told(attributes, "input", kind, given))
+        and (not produced or is_told(attributes, "output", kind, produced))
+    )
 
 
 def _common(
@@ -169,7 +213,7 @@ def _said(
         if places:
             rest[ranges] = places
         given = fields.get(field)
-        if given and not is_told(attributes, field, given):
+        if given and not is_told(attributes, field, kind, given):
             told = content_told(attributes, field, kind)
             if told is None and speaking and not places:
                 told = _in_message(given)

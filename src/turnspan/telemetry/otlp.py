@@ -22,7 +22,7 @@ from turnspan.telemetry.attributes import (
     with_notes,
 )
 from turnspan.telemetry.by_resource import ByResource
-from turnspan.telemetry.carried import carry_step
+from turnspan.telemetry.carried import carry_step, carry_turn
 from turnspan.telemetry.limits import SpanLimits, cut
 from turnspan.telemetry.messages import honest
 from turnspan.telemetry.protobuf import attributes, delimited, text, varint
@@ -83,6 +83,7 @@ class RequestWriter:
         root_id: str = trace["span_id"]
         parent_id: str | None = trace.get("parent_span_id")
         facts = turn_facts(turn, content=content)
+        carry_turn(facts.attributes, turn, failure(turn), content=content)
         links = trace.get("links", ())
         # A turn does not say whether its parent was remote; a span without one has none that was.
         suffix = _flags(flags) if parent_id else local
@@ -96,8 +97,7 @@ class RequestWriter:
             by = agents.get(step["id"], agent) if agents else agent
             told = honest(step) if content and step["kind"] == "tool" else step
             facts = step_facts(told, turn, agent=by, content=content)
-            if told is not step:
-                carry_step(facts.attributes, step, turn, failure(step), content=content)
+            carry_step(facts.attributes, step, turn, failure(step), content=content)
             facts.attributes[names.TURN_ID] = turn["id"]
             if not ordered:
                 facts.attributes[names.STEP_POSITION] = position

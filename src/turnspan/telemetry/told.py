@@ -32,6 +32,7 @@ _RETRIEVED: Final = {
     "input": (names.RETRIEVAL_QUERY, "text/plain"),
     "output": (names.RETRIEVAL_DOCUMENTS, "application/json"),
 }
+_TYPES: Final = {("tool", "input"): "tool_call", ("tool", "output"): "tool_result"}
 _NAMES: Final = {
     "agent": names.AGENT_NAME,
     "tool": names.TOOL_NAME,
@@ -103,20 +104,20 @@ def content_told(attributes: Fields, field: str, kind: str) -> dict[str, Any] | 
     """The `input` or `output`, except where it stands in messages alone."""
     value, mime_type = _OVERLAY[field]
     if value in attributes:
-        return _content(attributes[value], attributes.get(mime_type, "text/plain"))
+        return _content(attributes[value], attributes.get(mime_type, "text/plain"), kind, field)
     retrieved, mime_type = _RETRIEVED[field]
     if kind == "retrieval" and retrieved in attributes:
-        return _content(attributes[retrieved], mime_type)
+        return _content(attributes[retrieved], mime_type, kind, field)
     return None
 
 
-def is_told(attributes: Fields, field: str, given: Fields) -> bool:
-    """Whether the `input` or `output` ``given`` stands there as a value, as it is."""
+def is_told(attributes: Fields, field: str, kind: str, given: Fields) -> bool:
+    """Whether the `input` or `output` ``given`` of a ``kind`` stands there as it is."""
     value, mime_type = _OVERLAY[field]
     return bool(
         attributes.get(value) == given.get("content")
         and attributes.get(mime_type) == given.get("mime_type", "text/plain")
-        and given.get("type", "text") == "text"
+        and given.get("type", "text") == _TYPES.get((kind, field), "text")
     )
 
 
@@ -125,8 +126,9 @@ def speaks(attributes: Fields, kind: str) -> bool:
     return kind in _SPEAKING and attributes.get(names.OPERATION_NAME) != names.EMBEDDINGS
 
 
-def _content(text: Any, mime_type: Any) -> dict[str, Any]:
-    return {"type": "text", "content": text, "mime_type": mime_type}
+def _content(text: Any, mime_type: Any, kind: str, field: str) -> dict[str, Any]:
+    which = _TYPES.get((kind, field), "text")
+    return {"type": which, "content": text, "mime_type": mime_type}
 
 
 def _found(attributes: Fields, table: tuple[tuple[str, str], ...]) -> dict[str, Any]:
