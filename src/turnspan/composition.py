@@ -212,7 +212,11 @@ class Runtime:
 
     def _measure(self) -> None:
         """With the first turn, for by then the application has a meter provider, or has none."""
-        self._metering = metering_of(self._carriers, self._resource, self._environ)
+        try:
+            self._metering = metering_of(self._carriers, self._resource, self._environ)
+        except Exception as exc:  # noqa: BLE001  # border: the meter provider is foreign code
+            say("measuring", "turns are not measured: %s", exc, error=exc)
+            return
         if self._metering is not None:
             self._log.show(self._metering.keep)
             self._metering.start()

@@ -112,6 +112,24 @@ def test_switched_off_nothing_is_measured(run, off):
     assert told(run, program, **{off: "true"}) == {}
 
 
+def test_a_meter_provider_that_fails_loses_no_turn(run):
+    """Whose instruments can't be made, has no metrics; the first turn is recorded all the same."""
+    program = """
+        class Broken(MeterProvider):
+            def get_meter(self, *args, **kwargs):
+                raise RuntimeError("no meters today")
+
+        metrics.set_meter_provider(Broken())
+        turnspan.configure(exporters=["file:out"], directory="turns")
+        clerk("a"); turnspan.flush(30)
+        print(Path("out").read_text().count('"record":"turn"'))
+    """
+    done = run(dedent(PROGRAM) + dedent(program), TURNSPAN_EXIT_S="60")
+
+    assert done.stdout == "1\n"
+    assert "turns are not measured: no meters today" in done.stderr
+
+
 def test_a_recovered_turn_is_not_measured(run):
     """It ended in another process, which measured it or is dead."""
     program = """

@@ -22,8 +22,9 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
 from turnspan import __version__
-from turnspan.telemetry.attributes import step_facts, turn_facts, with_notes
+from turnspan.telemetry.attributes import failure, step_facts, turn_facts, with_notes
 from turnspan.telemetry.by_resource import rejected
+from turnspan.telemetry.carried import carry_step, carry_turn
 from turnspan.telemetry.limits import SpanLimits
 from turnspan.telemetry.otlp import RequestWriter
 
@@ -72,7 +73,10 @@ def spans_of(turn: dict[str, Any]) -> list[Span]:
             if root
             else step_facts(fields, turn, agent=turn["agent"]["name"], content=True)
         )
-        if not root:
+        if root:
+            carry_turn(facts.attributes, turn, failure(turn), content=True)
+        else:
+            carry_step(facts.attributes, fields, turn, failure(fields), content=True)
             facts.attributes["turnspan.turn.id"] = turn["id"]
             ends = [step["ended_at"] for step in turn["steps"]]
             if ends != sorted(set(ends)):
@@ -318,6 +322,7 @@ def test_limits_drop_and_count_what_is_beyond(wire):
     [span] = group.scope_spans[0].spans
 
     everything = turn_facts(turn, content=True).attributes
+    carry_turn(everything, turn, None, content=True)
     assert [(a.key, a.value.string_value) for a in span.attributes] == [
         ("gen_ai.operation.name", "invoke"),
         ("gen_ai.agent.name", "suppor"),

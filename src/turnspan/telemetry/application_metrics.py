@@ -62,8 +62,8 @@ class ApplicationMetrics:
 
 
 def _recording(meter: metrics.Meter, instrument: Instrument) -> Recording:
-    name, unit, description, boundaries, _ = instrument
-    if not boundaries:
+    name, unit, description = instrument.name, instrument.unit, instrument.description
+    if not (boundaries := instrument.boundaries):
         return meter.create_counter(name, unit, description).add
     return meter.create_histogram(
         name, unit, description, explicit_bucket_boundaries_advisory=boundaries

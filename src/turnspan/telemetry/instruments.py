@@ -9,7 +9,8 @@ and token-metrics.yaml of 88eccb155ca7d6984826da1f4b1c08ee916e0f49 (2026-10).
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 __all__ = [
     "AGENT_DURATION",
@@ -29,7 +30,8 @@ __all__ = [
 ]
 
 
-class Instrument(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)  # by identity: each turn looks up a few of them
+class Instrument:
     """One metric. A histogram has ``boundaries``, a counter has none."""
 
     name: str

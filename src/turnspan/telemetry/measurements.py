@@ -7,7 +7,6 @@ failed included, and not those of agents it called.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -56,12 +55,12 @@ def measurements(turn: Fields) -> Iterator[Measurement]:
 
 
 def _agent(
-    fields: Fields, name: str, span_id: str, calls: Counter[_Caller], caller: str | None
+    fields: Fields, name: str, span_id: str, calls: _Calls, caller: str | None
 ) -> Iterator[Measurement]:
     of = {names.AGENT_NAME: name}
     yield _duration(instruments.AGENT_DURATION, fields, of, span_id)
     for instrument in (instruments.INFERENCE_CALLS, instruments.TOOL_CALLS):
-        yield Measurement(instrument, calls[caller, instrument.name], of, span_id)
+        yield Measurement(instrument, calls.get((caller, instrument), 0), of, span_id)
 
 
 def _tool(step: Fields, agent: str) -> Iterator[Measurement]:
@@ -120,8 +119,10 @@ def _duration(instrument: Instrument, fields: Fields, of: Attributes, span_id: s
 
 def _callers(steps: Sequence[Fields]) -> dict[str, str | None]:
     """Step id → id of the nested agent that did it; None for the turn's own agent."""
-    parents = {step["id"]: step.get("parent_id") for step in steps}
     nested = {step["id"] for step in steps if step["kind"] == "agent"}
+    if not nested:
+        return dict.fromkeys(step["id"] for step in steps)
+    parents = {step["id"]: step.get("parent_id") for step in steps}
     callers: dict[str, str | None] = {}
     for step in steps:
         above = parents[step["id"]]
@@ -131,10 +132,14 @@ def _callers(steps: Sequence[Fields]) -> dict[str, str | None]:
     return callers
 
 
-def _calls(steps: Sequence[Fields], callers: Mapping[str, str | None]) -> Counter[_Caller]:
+def _calls(steps: Sequence[Fields], callers: Mapping[str, str | None]) -> _Calls:
     """How often each agent called models and tools."""
-    called = ((callers[step["id"]], _called(step)) for step in steps)
-    return Counter((caller, what.name) for caller, what in called if what is not None)
+    calls: _Calls = {}
+    for step in steps:
+        if (what := _called(step)) is not None:
+            called = (callers[step["id"]], what)
+            calls[called] = calls.get(called, 0) + 1
+    return calls
 
 
 def _agent_name(step: Fields) -> str:
@@ -150,7 +155,7 @@ def _called(step: Fields) -> Instrument | None:
     return instruments.INFERENCE_CALLS if is_inference else None
 
 
-_Caller: TypeAlias = tuple[str | None, str]
+_Calls: TypeAlias = dict[tuple[str | None, Instrument], int]
 _KINDS = {"tool": _tool, "model": _model, "retrieval": _retrieval}
 _MODELS = (("request_model", names.REQUEST_MODEL), ("response_model", names.RESPONSE_MODEL))
 _TOKENS = (
