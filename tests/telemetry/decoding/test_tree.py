@@ -116,6 +116,22 @@ def test_a_failed_tool_is_no_failed_turn() -> None:
     assert (turn.status, turn.steps[0].status, turn.steps[0].error.message) == ("ok", "error", "no")
 
 
+def test_a_turn_that_could_be_kept_nowhere_does_not_stop_the_others() -> None:
+    """What is nested too deeply for JSON, or counts beyond 64 bits, makes no turn."""
+    deep = '{"a":' * 400 + "1" + "}" * 400
+    said = f'[{{"type":"text","content":"x","more":{deep}}}]'
+    decoded = decode_spans(
+        [
+            span(1, None, AGENT | {"gen_ai.system_instructions": said}),
+            span(2, None, AGENT | {"gen_ai.usage.input_tokens": 1e308}),
+            span(3, None, AGENT),
+        ]
+    )
+
+    assert shapes(decoded) == [(3, [])]
+    assert [int(each.span_id, 16) for each in decoded.unreadable] == [1, 2]
+
+
 def test_an_evaluation_on_a_span_is_feedback_on_its_turn() -> None:
     """The event of the conventions becomes feedback, with an id that stays the same."""
     told = {

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from turnspan.errors import WireError
+from turnspan.schema import encode_turn
 from turnspan.telemetry.decoding.building import build
 from turnspan.telemetry.decoding.dialects import span_dialects
 from turnspan.telemetry.decoding.judgements import feedback_on
@@ -56,6 +57,7 @@ def _decode_trace(spans: Sequence[ReceivedSpan], decoded: Decoded) -> None:
         spans_of_it = [*root, *(each.span for each in group.steps)]
         try:
             turn = build(group)
+            encode_turn(turn)  # nested beyond what JSON can hold, it could be kept nowhere
         except (WireError, *_UNREADABLE):
             decoded.unreadable += spans_of_it
         else:
