@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from turnspan.schema import Turn
 from turnspan.telemetry.decoding import Decoded, ReceivedSpan, decode_spans
+from turnspan.telemetry.decoding.messages import Transcript
 
 AGENT = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "a"}
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
@@ -130,6 +131,19 @@ def test_a_turn_that_could_be_kept_nowhere_does_not_stop_the_others() -> None:
 
     assert shapes(decoded) == [(3, [])]
     assert [int(each.span_id, 16) for each in decoded.unreadable] == [1, 2]
+
+
+def test_a_message_is_found_by_what_it_says_behind_the_one_before() -> None:
+    """Whatever order its fields come in; what is said twice stands twice."""
+    hello = {"role": "user", "parts": [{"type": "text", "content": "hello"}]}
+    again = {"role": "user", "parts": [{"content": "hello", "type": "text"}]}
+    reply = {"role": "assistant", "parts": [{"type": "text", "content": "hello"}]}
+    transcript = Transcript()
+    transcript.messages = [hello]
+    placed = [transcript.place([again, reply, hello]), transcript.place([hello, hello, reply])]
+
+    assert transcript.messages == [hello, reply, hello, reply]
+    assert placed == [[(0, 3)], [(0, 1), (2, 4)]]
 
 
 def test_an_evaluation_on_a_span_is_feedback_on_its_turn() -> None:
