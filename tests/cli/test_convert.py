@@ -123,6 +123,31 @@ def test_a_file_without_traces_is_refused_with_what_and_fix(body, what, call, tm
     assert "fix:" in said.err
 
 
+def test_a_damaged_gzip_is_refused_with_what_and_fix(call, tmp_path) -> None:
+    """Whatever byte of it was changed, there is one sentence and no traceback."""
+    whole = gzip.compress(orjson.dumps(json_of(NAMES[0])))
+    told = []
+    for at in (12, 14, 20, len(whole) - 12, len(whole) - 2):
+        damaged = bytearray(whole)
+        damaged[at] ^= 0xFF
+        path = tmp_path / f"{at}.gz"
+        path.write_bytes(damaged)
+        said = call("convert", str(path))
+        told.append((said.status, said.err.startswith(f"turnspan: {path} is broken: ")))
+
+    assert told == [(2, True)] * 5
+
+
+def test_a_byte_order_mark_is_no_part_of_the_json(call, tmp_path) -> None:
+    """Editors on Windows write one."""
+    path = tmp_path / "spans.json"
+    path.write_bytes(b"\xef\xbb\xbf" + orjson.dumps(json_of(NAMES[0])))
+    said = call("convert", str(path))
+
+    assert (said.status, said.err) == (0, "")
+    assert said.out.startswith('{"record":"turn"')
+
+
 def test_a_missing_file_is_named(call, tmp_path) -> None:
     """A path that is not there is told as such."""
     said = call("convert", str(tmp_path / "none.json"))

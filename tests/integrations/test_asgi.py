@@ -112,3 +112,14 @@ def test_what_brings_no_trace_is_answered_alike(recorded, scope):
     call(asgi.Middleware(streaming), scope)
 
     assert [turn.trace.parent_span_id for turn in recorded.turns] == [None, None]
+
+
+@pytest.mark.parametrize(
+    "headers", [[("traceparent", "00-1-2-01")], [(b"traceparent",)], [(b"x", None)], 5]
+)
+def test_headers_that_cannot_be_read_do_not_fail_the_request(recorded, headers):
+    """A server that hands on texts, or no pairs of bytes, is answered without a trace."""
+    sent = call(asgi.Middleware(streaming), {"type": "http", "headers": headers})
+
+    assert sent == [None, b"one ", b"two", b"", True]
+    assert [turn.trace.parent_span_id for turn in recorded.turns] == [None, None]

@@ -296,6 +296,17 @@ def test_what_failed_has_an_error_type_and_its_message(fields, error_type, messa
     assert [m["finish_reason"] for m in output] == ["error"]
 
 
+def test_a_failed_agent_does_not_claim_why_its_model_stopped(wire, steps):
+    """The model stopped to call a tool; the turn stopped since that failed."""
+    failed = wire(status="error", error={"type": "ValueError", "message": "no"})
+    facts = turn_facts(failed, content=False)
+    [model] = [step for step in failed["steps"] if step["kind"] == "model"]
+    asked = step_facts(model, failed, agent="support", content=False)
+
+    assert facts.attributes["gen_ai.response.finish_reasons"] == ["error"]
+    assert asked.attributes["gen_ai.response.finish_reasons"] == ["tool_call"]
+
+
 @pytest.mark.parametrize("status", ["ok", "paused", "abandoned", "cancelled"])
 def test_what_merely_stopped_is_no_error(status, wire):
     """Waiting for a person, or being left by one, is not a failure."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["arguments", "run"]
 
 _GZIP = b"\x1f\x8b"
+_MARK = b"\xef\xbb\xbf"  # some editors on Windows put it before a text
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,11 +48,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _received(name: str) -> Received:
     import gzip
+    import zlib
 
     body = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     try:
         return _spans_in(gzip.decompress(body) if body.startswith(_GZIP) else body)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise WireError(f"{name} is broken: {error}", fix="get the file anew") from error
     except WireError as error:
         raise WireError(f"{name}: {error.what}", fix=error.fix) from error
@@ -61,6 +63,7 @@ def _spans_in(body: bytes) -> Received:
     """The spans in ``body``, whichever of the formats it is in."""
     from turnspan.telemetry.decoding import Received, from_json, from_protobuf
 
+    body = body.removeprefix(_MARK)
     if not body.strip():
         raise WireError("the file is empty", fix="name one that holds OTLP traces")
     if body.lstrip()[:1] not in {b"{", b"["}:

@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, TypeAlias
 
 from turnspan.integrations.propagation import received
+from turnspan.interrupts import is_anothers
+from turnspan.notices import say
 
 __all__ = ["Middleware"]
 
@@ -48,9 +50,20 @@ class Middleware:
 
 
 def _carrier(scope: Scope) -> dict[str, str]:
-    """The headers; one that came twice is joined, which is no `traceparent` any more."""
+    """The headers; none where a server hands on what is no list of pairs of bytes."""
+    try:
+        return _headers(scope)
+    except Exception as exc:  # border: servers and middleware of others' making
+        if is_anothers(exc):
+            raise
+        say("asgi headers", "the headers of a request cannot be read: %s", exc, error=exc)
+        return {}
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    """By name; one that came twice is joined, which is no `traceparent` any more."""
     carrier: dict[str, str] = {}
     for raw_name, raw_value in scope.get("headers") or ():
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        name, value = bytes(raw_name).decode("latin-1"), bytes(raw_value).decode("latin-1")
         carrier[name] = f"{carrier[name]},{value}" if name in carrier else value
     return carrier

@@ -188,11 +188,11 @@ def _about_models(attributes: dict[str, Any], steps: Sequence[Fields]) -> Any:
 
 
 def _put_reasons(attributes: dict[str, Any], fields: Fields, reasons: Any = None) -> None:
-    """Why an agent stopped: as its model did, else as it ended."""
-    if reasons:
-        attributes[names.FINISH_REASONS] = list(reasons)
-    elif names.ERROR_TYPE in attributes:
+    """Why an agent stopped: by its failure, else as its model did, else as it ended."""
+    if names.ERROR_TYPE in attributes:
         attributes[names.FINISH_REASONS] = ["error"]
+    elif reasons:
+        attributes[names.FINISH_REASONS] = list(reasons)
     elif fields.get("status", "ok") == "ok":
         attributes[names.FINISH_REASONS] = ["stop"]
 

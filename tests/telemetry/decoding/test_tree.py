@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from turnspan.schema import Turn
 from turnspan.telemetry.decoding import Decoded, ReceivedSpan, decode_spans
+from turnspan.telemetry.decoding.messages import Transcript
 
 AGENT = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "a"}
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
@@ -114,6 +115,53 @@ def test_a_failed_tool_is_no_failed_turn() -> None:
     [turn] = decoded.turns
 
     assert (turn.status, turn.steps[0].status, turn.steps[0].error.message) == ("ok", "error", "no")
+
+
+def test_a_span_that_no_line_could_hold_is_kept_as_it_is() -> None:
+    """Nested too deeply, or counting beyond 64 bits, it does not cost the turn the other spans."""
+    deep = '{"a":' * 400 + "1" + "}" * 400
+    said = f'[{{"type":"text","content":"x","more":{deep}}}]'
+    decoded = decode_spans(
+        [
+            span(1, None, AGENT),
+            span(2, 1, CHAT | {"gen_ai.system_instructions": said}),
+            span(3, 1, CHAT | {"gen_ai.usage.input_tokens": 1e308}),
+            span(4, 1, CHAT),
+        ]
+    )
+
+    assert shapes(decoded) == [(1, [(2, 0, "step"), (3, 0, "step"), (4, 0, "model")])]
+    kept = {step.id: step.span.attributes for step in decoded.turns[0].steps if step.span}
+    assert kept[f"{2:016x}"] == CHAT | {"gen_ai.system_instructions": said}
+    assert kept[f"{3:016x}"] == CHAT | {"gen_ai.usage.input_tokens": 1e308}
+
+
+def test_sums_that_no_line_could_hold_do_not_stop_other_turns() -> None:
+    """Such a turn is counted as unreadable."""
+    much = CHAT | {"gen_ai.usage.input_tokens": 2**63 - 1}
+    decoded = decode_spans(
+        [
+            span(1, None, AGENT),
+            *(span(number, 1, much) for number in (2, 3, 4)),
+            span(5, None, AGENT),
+        ]
+    )
+
+    assert shapes(decoded) == [(5, [])]
+    assert sorted(int(each.span_id, 16) for each in decoded.unreadable) == [1, 2, 3, 4]
+
+
+def test_a_message_is_found_by_what_it_says_behind_the_one_before() -> None:
+    """Whatever order its fields come in; what is said twice stands twice."""
+    hello = {"role": "user", "parts": [{"type": "text", "content": "hello"}]}
+    again = {"role": "user", "parts": [{"content": "hello", "type": "text"}]}
+    reply = {"role": "assistant", "parts": [{"type": "text", "content": "hello"}]}
+    transcript = Transcript()
+    transcript.messages = [hello]
+    placed = [transcript.place([again, reply, hello]), transcript.place([hello, hello, reply])]
+
+    assert transcript.messages == [hello, reply, hello, reply]
+    assert placed == [[(0, 3)], [(0, 1), (2, 4)]]
 
 
 def test_an_evaluation_on_a_span_is_feedback_on_its_turn() -> None:

@@ -221,6 +221,30 @@ def test_a_span_that_breaks_the_rules_is_rejected_alone(change: Any, reason: str
     assert (len(received.spans), received.rejected, received.reason) == (1, 1, reason)
 
 
+@pytest.mark.parametrize(
+    "change, reason",
+    [
+        ({"flags": "9" * 30}, "a whole number has more than 64 bits"),
+        ({"kind": str(2**64)}, "a whole number has more than 64 bits"),
+        (
+            {"attributes": [{"key": "a", "value": {"intValue": str(-(2**63) - 1)}}]},
+            "a whole number has more than 64 bits",
+        ),
+        ({"traceId": "\u0661" * 32}, "a span has no valid trace id"),
+    ],
+)
+def test_what_only_json_can_write_is_rejected_alone(change: Any, reason: str) -> None:
+    """Numbers of any length, and digits of other scripts, could not be kept."""
+    good = {"traceId": "1" * 32, "spanId": "2" * 16}
+    spans = [good, {**good, "spanId": "3" * 16, **change}]
+    received = from_json(
+        json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}).encode()
+    )
+    kept = [each.dump() for each in received.spans]
+
+    assert (len(kept), received.rejected, received.reason) == (1, 1, reason)
+
+
 def test_names_in_place_of_numbers_are_understood() -> None:
     """Writers that name enums and fields as the .proto files do are read as well."""
     span = {

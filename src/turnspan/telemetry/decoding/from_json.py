@@ -13,7 +13,13 @@ import orjson
 
 from turnspan.errors import WireError
 from turnspan.telemetry.decoding.received import Received, ReceivedSpan
-from turnspan.telemetry.decoding.span_fields import MAX_DEPTH, checked_id, checked_time, number
+from turnspan.telemetry.decoding.span_fields import (
+    MAX_DEPTH,
+    checked_id,
+    checked_int,
+    checked_time,
+    number,
+)
 
 __all__ = ["from_json", "from_json_value"]
 
@@ -172,7 +178,7 @@ def _get(holder: Any, key: str, default: Any) -> Any:
 def _int(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError("a whole number is none")
-    return int(value)
+    return checked_int(int(value))
 
 
 def _enum(value: Any, words: tuple[str, ...]) -> int:

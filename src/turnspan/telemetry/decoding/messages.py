@@ -6,8 +6,11 @@ schemas as of 2026-10 (the form they are given).
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import orjson
 
 from turnspan.telemetry.decoding.values import is_text, json_value, plain_text
 
@@ -83,6 +86,8 @@ class Transcript:
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
+        self._places: dict[bytes, list[int]] = {}
+        self._indexed = 0
 
     def place(self, told: Sequence[Message]) -> list[tuple[int, int]]:
         """Where ``told`` stand, in ranges; those that are new are added at the end.
@@ -103,10 +108,16 @@ class Transcript:
         return ranges(places)
 
     def _find(self, wanted: Message, after: int) -> int | None:
-        for at in range(after, len(self.messages)):
-            if _is_same(self.messages[at], wanted):
-                return at
-        return None
+        self._index()
+        found = self._places.get(_key(wanted), [])
+        at = bisect_left(found, after)
+        return found[at] if at < len(found) else None
+
+    def _index(self) -> None:
+        """Know where the messages stand that came since: a long trace has thousands."""
+        for at in range(self._indexed, len(self.messages)):
+            self._places.setdefault(_key(self.messages[at]), []).append(at)
+        self._indexed = len(self.messages)
 
 
 def ranges(places: Sequence[int]) -> list[tuple[int, int]]:
@@ -120,8 +131,9 @@ def ranges(places: Sequence[int]) -> list[tuple[int, int]]:
     return found
 
 
-def _is_same(one: Message, other: Message) -> bool:
-    return bool(one["role"] == other["role"] and one["parts"] == other["parts"])
+def _key(message: Message) -> bytes:
+    """What makes a message the same message: who said it, and what."""
+    return orjson.dumps([message["role"], message["parts"]], option=orjson.OPT_SORT_KEYS)
 
 
 def _message(item: Any) -> Message | None:

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import orjson
+
 from turnspan.errors import WireError
+from turnspan.schema import encode_turn
 from turnspan.telemetry.decoding.building import build
 from turnspan.telemetry.decoding.dialects import span_dialects
 from turnspan.telemetry.decoding.judgements import feedback_on
@@ -56,11 +59,23 @@ def _decode_trace(spans: Sequence[ReceivedSpan], decoded: Decoded) -> None:
         spans_of_it = [*root, *(each.span for each in group.steps)]
         try:
             turn = build(group)
+            encode_turn(turn)  # what no line can hold, such as a sum beyond 64 bits, is no turn
         except (WireError, *_UNREADABLE):
             decoded.unreadable += spans_of_it
         else:
             decoded.turns.append(turn)
             decoded.feedback += feedback_on(turn, spans_of_it)
+
+
+def _check(reading: Reading) -> None:
+    """See that what was read can stand in a line: one span must not cost the turn the others.
+
+    Raises:
+        TypeError: it is nested too deeply, or a number in it has more than 64 bits.
+    """
+    said = (reading.fields, reading.given, reading.produced, reading.instructions, reading.tools)
+    in_a_turn = [[[[said]]]]  # a step's fields stand that deep, and a message's parts
+    orjson.dumps(in_a_turn, option=orjson.OPT_NON_STR_KEYS)
 
 
 def read_span(span: ReceivedSpan) -> Reading:
@@ -72,6 +87,7 @@ def read_span(span: ReceivedSpan) -> Reading:
                 dialect.read(reading)
                 if dialect.ALONE:
                     break
+        _check(reading)
     except _UNREADABLE:  # what a dialect was sure of is not so: all of it is kept as it is
         reading = Reading(span)
         reading.kind = "step"
