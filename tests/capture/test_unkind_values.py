@@ -359,6 +359,8 @@ def test_what_was_cut_is_named_in_the_turn(tape, make, why):
 class Said(str):
     """A text that is more than a text, and whose methods are the program's."""
 
+    __slots__ = ()
+
     def __str__(self) -> str:
         raise Touched
 
