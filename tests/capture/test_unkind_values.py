@@ -354,3 +354,36 @@ def test_what_was_cut_is_named_in_the_turn(tape, make, why):
         f"steps/{step.id}/output": why,
     }
     assert len(tape.log.lines[-1]) < 3 * 2**20
+
+
+class Said(str):
+    """A text that is more than a text, and whose methods are the program's."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        raise Touched
+
+    __repr__ = __len__ = __add__ = encode = __str__
+
+    def __call__(self) -> str:
+        return "as a method"
+
+
+def test_a_text_of_a_class_of_its_own_is_a_text(tape):
+    """As input and as output, of turns and steps; no method of its class is called."""
+
+    @turnspan.tool
+    def tool(said):
+        return said
+
+    @turnspan.agent
+    def answer(question):
+        return tool(question)
+
+    answer(Said("How far é?"))
+    turn, step = tape.turn, tape.step
+    found = [(x.content, x.mime_type) for x in (turn.input, turn.output, step.output)]
+
+    assert found == [("How far é?", "text/plain")] * 3
+    assert json.loads(step.input.content) == {"said": "How far é?"}

@@ -9,7 +9,7 @@ Source: langchain 1.5 (`langchain.agents.middleware`).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import uuid4
 
 from langchain.agents.middleware import AgentMiddleware
@@ -24,8 +24,13 @@ __all__ = ["TurnspanMiddleware"]
 
 _ANSWERED: Final = "answered_by"  # who answered a call that reached no model or tool
 
+if TYPE_CHECKING:
+    Middleware: TypeAlias = AgentMiddleware[Any, Any, Any]
+else:
+    Middleware = AgentMiddleware  # of langchain 1.0 it takes two arguments
 
-class TurnspanMiddleware(AgentMiddleware[Any, Any, Any]):
+
+class TurnspanMiddleware(Middleware):
     """Records what a `TurnspanHandler` on the same run is not told: pass both.
 
     LangChain tells callbacks of no tool that it hasn't got, and of no call that another
