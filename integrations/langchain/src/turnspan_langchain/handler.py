@@ -52,7 +52,12 @@ class TurnspanHandler(Callbacks):
         state: bool = True,
         runs: Runs | None = None,
     ) -> None:
-        self._options = {"agent": agent, "depth": depth, "chains": chains, "state": state}
+        self._options: dict[str, Any] = {
+            "agent": agent,
+            "depth": depth,
+            "chains": chains,
+            "state": state,
+        }
         self._runs = shared if runs is None else runs
         self._chains = Chains(self._runs, agent=agent, depth=depth, chains=chains, state=state)
 
