@@ -232,6 +232,15 @@ def test_json_is_taken_as_well_as_protobuf(serve) -> None:
     assert eventually(lambda: stored(api, turn.id), turn) == turn
 
 
+@pytest.mark.parametrize("headers, body", [(PROTOBUF, b""), (None, b"{}")])
+def test_a_request_without_spans_is_taken(serve, headers, body) -> None:
+    """OTLP wants success for an empty one, in either format."""
+    api = serve()
+    reply = api.post("/v1/traces", body, headers=headers or {"content-type": "application/json"})
+
+    assert (reply.status, reply.body) == (200, body)
+
+
 def test_a_span_that_cannot_be_read_is_counted_and_the_others_are_kept(serve) -> None:
     """partial_success says how many were rejected, and why."""
     api = serve()
@@ -251,7 +260,7 @@ def test_a_span_that_cannot_be_read_is_counted_and_the_others_are_kept(serve) ->
     [
         (b"{", {"content-type": "application/json"}, 400, 3),
         (b"\xff\xff", PROTOBUF, 400, 3),
-        (b"{}", {"content-type": "application/json"}, 400, 3),
+        (b'{"spans":[]}', {"content-type": "application/json"}, 400, 3),
         (b"", {"content-type": "text/plain"}, 415, 3),
         (b"x", {**PROTOBUF, "content-encoding": "br"}, 415, 3),
         (b"x" * 2000, PROTOBUF, 413, 11),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import pickle
 
 import pytest
 from langchain_core.documents import Document
@@ -481,3 +482,12 @@ def test_the_session_in_force_wins_over_the_thread(configured):
         ("thread", None),
         ("mine", "ada"),
     ]
+
+
+def test_a_pickled_handler_keeps_its_options():
+    """A configuration may travel to another process."""
+    handler = TurnspanHandler(agent="desk", depth=None, chains=True, state=False)
+    copied = pickle.loads(pickle.dumps({"callbacks": [handler]}))["callbacks"][0]
+
+    assert type(copied) is TurnspanHandler
+    assert copied._options == {"agent": "desk", "depth": None, "chains": True, "state": False}

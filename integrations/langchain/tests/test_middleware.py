@@ -118,7 +118,8 @@ def test_a_tool_that_is_not_there_is_a_step_that_failed(ask, ours, memory, runs,
 def test_calls_that_another_middleware_answers_are_steps_that_say_so(ask, ours, memory, runs, lc):
     """No model and no tool was reached: neither has a run."""
     model = lc.scripted(lc.said(calls=[ADD, ("shout", {"text": "hi"}, "c2")]))
-    agent = create_agent(model, [lc.add, lc.shout], middleware=[ours, Guard()])
+    middleware = [ours, Guard()]
+    agent = create_agent(model, [lc.add, lc.shout], middleware=middleware, system_prompt="Be kind.")
     answer = ask(agent)
     (turn,) = memory.turns
     by = {"answered_by": "middleware"}
@@ -131,7 +132,8 @@ def test_calls_that_another_middleware_answers_are_steps_that_say_so(ask, ours, 
         ("tools", "shout", "c2", "not so loud", "error", by),
     ]
     assert last == ("model", "middleware", None, "from the cache", "ok", by)
-    assert [turn.output.content, len(turn.messages)] == ["from the cache", 5]
+    assert [turn.output.content, len(turn.messages)] == ["from the cache", 6]
+    assert [m.text for m in turn.messages if m.role == "system"] == ["Be kind."]
     assert len(runs) == 0
 
 

@@ -52,12 +52,22 @@ class TurnspanHandler(Callbacks):
         state: bool = True,
         runs: Runs | None = None,
     ) -> None:
+        self._options: dict[str, Any] = {
+            "agent": agent,
+            "depth": depth,
+            "chains": chains,
+            "state": state,
+        }
         self._runs = shared if runs is None else runs
         self._chains = Chains(self._runs, agent=agent, depth=depth, chains=chains, state=state)
 
     def __deepcopy__(self, memo: object) -> TurnspanHandler:
         """Itself: a copied configuration still tells of the same runs."""
         return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled it keeps its options; what is open stays in the process it is open in."""
+        return partial(TurnspanHandler, **self._options), ()
 
     @contained
     def on_chain_start(

@@ -3,7 +3,7 @@
 It has no hooks before or after the agent, for these are nodes of the graph: they would write
 checkpoints and show in streams. What a graph's state was before and after, the handler tells.
 
-Source: langchain 1.5 (`langchain.agents.middleware`).
+Source: langchain 1.5 and 1.0 (`langchain.agents.middleware`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import uuid4
 
 from langchain.agents.middleware import AgentMiddleware
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 
 from turnspan.integrations import Runs, contained
 from turnspan_langchain.graphs import ambient_parent
@@ -89,13 +89,10 @@ class TurnspanMiddleware(Middleware):
         node, step = ambient_parent(), uuid4().int
         if said is None or node is None:
             return
-        given = list(request.messages)
-        if request.system_message is not None:
-            given.insert(0, request.system_message)
         self._runs.start_step(step, "model", "middleware", parent=node.int)
         try:
             self._runs.set_metadata(step, **{_ANSWERED: "middleware"})
-            self._runs.set_messages(step, given, read_message)
+            self._runs.set_messages(step, _given(request), read_message)
             self._runs.set_reply(step, read_message(said), origin=said)
         finally:
             self._runs.end(step)
@@ -121,6 +118,14 @@ class TurnspanMiddleware(Middleware):
             self._runs.set_output(step, result)
         finally:
             self._runs.end(step, error=failed)
+
+
+def _given(request: Any) -> list[BaseMessage]:
+    """What the model would have been asked; langchain 1.0 has the system prompt as text."""
+    system = getattr(request, "system_message", None)
+    if system is None and (prompt := getattr(request, "system_prompt", None)):
+        system = SystemMessage(prompt)
+    return [*([] if system is None else [system]), *request.messages]
 
 
 def _reply_in(answer: Any) -> BaseMessage | None:

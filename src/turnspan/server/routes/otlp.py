@@ -35,6 +35,7 @@ __all__ = ["dialect"]
 PATH: Final = "/v1/traces"
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
+EMPTY: Final = b"{}"  # a request without spans, which is to be answered as any other
 _READ: Final = {PROTOBUF: from_protobuf, JSON: from_json}
 _IS_REMOTE: Final = 0x200
 # Source: https://github.com/googleapis/googleapis google/rpc/code.proto
@@ -62,7 +63,7 @@ def post_traces(call: Calling, store: Writing) -> Response:
     media_type = _media_type(call)
     check_quota(call, store)
     try:
-        received = _READ[media_type](call.body)
+        received = _READ[media_type](call.body) if call.body != EMPTY else Received()
     except WireError as error:
         raise Problem(400, "invalid_request", error.what) from None
     arrived = list(_arrived(received.spans))
