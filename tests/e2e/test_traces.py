@@ -61,10 +61,11 @@ def from_sdk(span):
 
 
 def what_it_says(spans):
-    """Spans by name, without what differs from run to run."""
+    """Spans by name, without what differs from run to run and what own spans alone carry."""
+    left_out = {"turnspan.turn.id", "turnspan.turn.steps", "turnspan.rest"}
     said = {}
     for span in spans:
-        attributes = {k: v for k, v in span["attributes"].items() if k != "turnspan.turn.id"}
+        attributes = {k: v for k, v in span["attributes"].items() if k not in left_out}
         said[span["name"]] = (span["kind"], span["status"], attributes)
     return said
 

@@ -210,7 +210,7 @@ def called_in(run):
 def reached(programs, handler):
     """Each function of ours, and the programs that reach it: of the core's, three will do."""
     codes = {each: called_in(lambda each=each: seen(each, [handler])) for each in programs}
-    functions = [each for each in gc.get_objects() if isinstance(each, FunctionType)]
+    functions = [each for each in gc.get_objects() if type(each) is FunctionType]
     for function in functions:
         code = function.__code__
         if found := [each for each in programs if code in codes[each]]:

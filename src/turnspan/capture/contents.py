@@ -80,7 +80,7 @@ def _put_arguments(recorder: Recorder, draft: Draft, kind: str, named: dict[str,
         if kind == "model":
             put_instructions(recorder, draft, named)
         _put_messages(recorder, draft, named.pop(name))
-    elif len(named) == 1 and isinstance(only := next(iter(named.values())), str):
+    elif len(named) == 1 and issubclass(type(only := next(iter(named.values()))), str):
         _put_text(recorder, draft, "input", str.__str__(only))
     elif named:
         _put_json(recorder, draft, "input", named)
@@ -145,7 +145,7 @@ def set_output(recorder: Recorder, draft: Draft, value: object) -> None:
 def _put(recorder: Recorder, draft: Draft, where: str, value: object) -> None:
     if type(value) is str:
         _put_text(recorder, draft, where, value)
-    elif isinstance(value, str):  # no method of its class is called
+    elif issubclass(type(value), str):  # `isinstance` would ask for its `__class__`
         _put_text(recorder, draft, where, str.__str__(value))
     elif type(value) is not dict and (reply := read_reply(value, recorder.limits)):
         _put_text(recorder, draft, where, text_of(reply.message))
