@@ -169,7 +169,7 @@ def _tokens(spent: Mapping[str, int] | None) -> tuple[int, int] | None:
 
 
 def _attributes(span: Mapping[str, Any]) -> dict[str, Any]:
-    return {each["key"]: _plain(each["value"]) for each in span.get("attributes", ())}
+    return {each["key"]: _plain(each.get("value", {})) for each in span.get("attributes", ())}
 
 
 def _plain(value: Mapping[str, Any]) -> Any:
@@ -178,5 +178,5 @@ def _plain(value: Mapping[str, Any]) -> Any:
     if kind == "array_value":
         return [_plain(each) for each in item.get("values", ())]
     if kind == "kvlist_value":
-        return {each["key"]: _plain(each["value"]) for each in item.get("values", ())}
+        return {each["key"]: _plain(each.get("value", {})) for each in item.get("values", ())}
     return item
