@@ -21,7 +21,7 @@ USED = "gen_ai.client.inference.usage"
 
 
 def measured(turn):
-    return [(m.instrument.name, m.value, m.attributes, m.span_id) for m in measurements(turn)]
+    return [(instrument.name, *rest) for instrument, *rest in measurements(turn)]
 
 
 def named(turn, name):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, TypeAlias
 
 from turnspan.telemetry.instruments import Instrument
 from turnspan.telemetry.measurements import Attributes, Measurement, measurements
@@ -20,13 +20,8 @@ MOST_POINTS: Final = 2000
 OVERFLOW: Final = (("otel.metric.overflow", True),)
 
 
-class Exemplar(NamedTuple):
-    """One value as it was measured, and where."""
-
-    value: float
-    at_ns: int
-    trace_id: str
-    span_id: str
+Exemplar: TypeAlias = tuple[float, int, str, str]
+"""One value as it was measured, when, and the ids of its trace and span."""
 
 
 @dataclass(slots=True)
@@ -88,7 +83,7 @@ class Aggregation:
             point.least = min(point.least, value)
             point.most = max(point.most, value)
         if trace_id:
-            point.exemplars[bucket] = Exemplar(value, at_ns, trace_id, span_id)
+            point.exemplars[bucket] = (value, at_ns, trace_id, span_id)
 
     def _point(self, instrument: Instrument, attributes: Attributes) -> Point:
         points = self.points.setdefault(instrument, {})

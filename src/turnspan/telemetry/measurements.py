@@ -8,7 +8,7 @@ failed included, and not those of agents it called.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from turnspan.telemetry import instruments
 from turnspan.telemetry import semconv as names
@@ -25,13 +25,8 @@ EMBEDDINGS: Final = "embeddings"
 INFERENCE: Final = frozenset(("chat", "generate_content", "text_completion"))
 
 
-class Measurement(NamedTuple):
-    """One value, and the id of the span it belongs to."""
-
-    instrument: Instrument
-    value: float
-    attributes: Attributes
-    span_id: str
+Measurement: TypeAlias = tuple[Instrument, float, Attributes, str]
+"""One value of an instrument, its attributes, and the id of the span it belongs to."""
 
 
 def measurements(turn: Fields) -> Iterator[Measurement]:
@@ -60,7 +55,7 @@ def _agent(
     of = {names.AGENT_NAME: name}
     yield _duration(instruments.AGENT_DURATION, fields, of, span_id)
     for instrument in (instruments.INFERENCE_CALLS, instruments.TOOL_CALLS):
-        yield Measurement(instrument, calls.get((caller, instrument), 0), of, span_id)
+        yield (instrument, calls.get((caller, instrument), 0), of, span_id)
 
 
 def _tool(step: Fields, agent: str) -> Iterator[Measurement]:
@@ -91,7 +86,7 @@ def _model(step: Fields, _agent: str) -> Iterator[Measurement]:
     elif operation == EMBEDDINGS:
         yield _duration(instruments.EMBEDDINGS_DURATION, step, of, span_id)
         if (count := (step.get("usage") or {}).get("input_tokens")) is not None:
-            yield Measurement(instruments.EMBEDDINGS_TOKENS, count, of, span_id)
+            yield (instruments.EMBEDDINGS_TOKENS, count, of, span_id)
     else:
         yield _duration(instruments.OPERATION_DURATION, step, of, span_id)
 
@@ -99,22 +94,22 @@ def _model(step: Fields, _agent: str) -> Iterator[Measurement]:
 def _inference(step: Fields, of: Attributes, span_id: str) -> Iterator[Measurement]:
     if (first := step.get("first_chunk_at")) is not None:
         waited_s = (first - step["started_at"]) / 1e9
-        yield Measurement(instruments.FIRST_CHUNK, waited_s, of, span_id)
+        yield (instruments.FIRST_CHUNK, waited_s, of, span_id)
     usage = step.get("usage") or {}
     for key, instrument in _TOKENS:
         if (count := usage.get(key)) is not None:
-            yield Measurement(instrument, count, of, span_id)
+            yield (instrument, count, of, span_id)
     counted = {**of, names.TOKEN_MODALITY: UNKNOWN}
     for key, instrument in instruments.USED_TOKENS.items():
         if (count := usage.get(key)) is not None:
-            yield Measurement(instrument, count, counted, span_id)
+            yield (instrument, count, counted, span_id)
 
 
 def _duration(instrument: Instrument, fields: Fields, of: Attributes, span_id: str) -> Measurement:
     """How long the span of ``fields`` is, and how it failed where it did."""
     if failed := failure(fields):
         of = {**of, names.ERROR_TYPE: failed[0]}
-    return Measurement(instrument, (fields["ended_at"] - fields["started_at"]) / 1e9, of, span_id)
+    return (instrument, (fields["ended_at"] - fields["started_at"]) / 1e9, of, span_id)
 
 
 def _callers(steps: Sequence[Fields]) -> dict[str, str | None]:

@@ -76,9 +76,10 @@ def _histogram(instrument: Instrument, point: Point, times: bytes) -> bytes:
 
 
 def _exemplar(seen: Exemplar, instrument: Instrument) -> bytes:
-    ids = bytes.fromhex(f"2208{seen.span_id}2a10{seen.trace_id}")
-    at = b"\x11" + seen.at_ns.to_bytes(8, "little")
-    return at + _as(b"\x19", b"\x31", seen.value, instrument) + ids
+    value, at_ns, trace_id, span_id = seen
+    ids = bytes.fromhex(f"2208{span_id}2a10{trace_id}")
+    at = b"\x11" + at_ns.to_bytes(8, "little")
+    return at + _as(b"\x19", b"\x31", value, instrument) + ids
 
 
 def _as(double: bytes, whole: bytes, value: float, instrument: Instrument) -> bytes:
