@@ -134,9 +134,9 @@ def _is_plain_turn(attributes: Pairs, turn: Fields) -> bool:
 
 def _is_plain_tool(attributes: Pairs, step: Fields) -> bool:
     tool = step.get("tool")
-    return (
-        step.keys() <= _TOOL_STEP_TOLD
-        and tool is not None
+    return bool(
+        tool  # an empty one is told from none by the rest alone
+        and step.keys() <= _TOOL_STEP_TOLD
         and tool.keys() <= _TOOL_TOLD
         and all(tool.values())
         and _is_plain(attributes, step, "tool")
