@@ -22,7 +22,7 @@ from turnspan.schema import (
     Usage,
     encode_turn,
 )
-from turnspan.schema.step import Status
+from turnspan.schema.step import Status, Tool
 from turnspan.schema.wire import turn_of
 from turnspan.telemetry.decoding import decode_spans, from_protobuf
 from turnspan.telemetry.decoding.losses import LOSSES, Loss, without_losses
@@ -347,6 +347,16 @@ def test_the_keys_of_profiles_are_no_part_of_a_turn() -> None:
     writer.add(orjson.loads(encode_turn(turn)))
 
     assert decode_spans(from_protobuf(writer.take()).spans).turns == [turn]
+
+
+def test_an_empty_tool_is_not_no_tool() -> None:
+    """Though no attribute tells the one from the other."""
+    step = make_step(kind="tool", tool=Tool(), input=None, output=None)
+    given = make_turn(steps=(step,))
+    (back,) = through_spans(given)
+
+    assert back == lost(given)
+    assert back.steps[0].tool == Tool()
 
 
 def test_another_trace_in_the_same_request_is_another_turn() -> None:
