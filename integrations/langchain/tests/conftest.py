@@ -17,6 +17,7 @@ from langchain_core.tools import tool
 
 from turnspan.exporters.memory import MemoryExporter
 from turnspan.integrations import Runs
+from turnspan.integrations.pauses import Pauses
 from turnspan.runtime import Runtime
 from turnspan.schema import RandomIds
 from turnspan.settings import Settings
@@ -215,6 +216,12 @@ def stream(request):
     if request.param == "sync":
         return stream_sync
     return lambda *given, **how: asyncio.run(stream_async(*given, **how))
+
+
+@pytest.fixture(autouse=True)
+def own_pauses(monkeypatch):
+    """What other tests paused on a thread of the same name is not there to be resumed."""
+    monkeypatch.setattr("turnspan.integrations.runs.pauses", Pauses())
 
 
 @pytest.fixture
