@@ -33,6 +33,7 @@ from langchain.agents import create_agent
 
 RUNS = 1000
 OURS = [str(Path(module.__file__).parent / "*") for module in (turnspan, turnspan_langchain)]
+FEW = 10  # delivery may be reading a segment while they are counted
 MOST_KEPT_BYTES = 32 * 1024  # whatever a run left would be there a thousand times
 
 
@@ -218,13 +219,15 @@ def left_behind(directory):
 
 
 def test_a_thousand_runs_leave_nothing_behind(tmp_path):
-    """There are as many live objects as after ten, and not a byte more for each."""
+    """There are no more live objects than after ten, and not a byte more for each."""
     done = subprocess.run(  # a process of its own: whatever else is alive there is ours
         [sys.executable, __file__, str(tmp_path)], capture_output=True, text=True, check=True
     )
     objects, objects_then, held, open_runs = json.loads(done.stdout)
 
-    assert objects_then == objects
+    grown = {kind: n for kind, n in objects_then.items() if n - objects.get(kind, 0) >= FEW}
+
+    assert grown == {}
     assert held < MOST_KEPT_BYTES
     assert "turnspan.integrations.run_tree.Run" not in objects
     assert "turnspan.integrations.runs.Runs" in objects
