@@ -30,6 +30,15 @@ def test_a_turn_is_found_by_thread_and_checkpoint():
     assert some.find(Waiting("other", "c1"), None) is None
 
 
+def test_a_replay_is_not_taken_for_a_resumption():
+    """A turn that waited at nobody knows which checkpoint is found by who certainly resumes."""
+    some = Pauses()
+    some.remember(Waiting("T"), turn("turn_a"))
+
+    assert some.find(Waiting("T", "c1"), None, certain=False) is None
+    assert some.find(Waiting("T", "c1"), None).turn_id == "turn_a"
+
+
 def test_another_process_finds_it_in_the_directory(tmp_path):
     """With the ids of its span; and nobody else on the machine may read it."""
     waiting = Waiting("T", "c1")

@@ -99,12 +99,18 @@ class Pauses:
             if folder is not None:
                 self._keep(folder, name, entries)
 
-    def find(self, waiting: Waiting, directory: Path | None) -> Resumption | None:
-        """The turn that waited where a run goes on: at that checkpoint, or the thread's last."""
+    def find(
+        self, waiting: Waiting, directory: Path | None, *, certain: bool = True
+    ) -> Resumption | None:
+        """The turn that waited where a run goes on: at that checkpoint, or the thread's last.
+
+        Unless it is ``certain`` that one waited, only one of that very checkpoint is meant.
+        """
+        checkpoints = {waiting.checkpoint, ""} if certain else {waiting.checkpoint}
         name = _digest("thread", waiting.thread)
         entries = _read(_folder_of(directory), name) or self._held.get(name, [])
         for entry in reversed(entries):
-            if not waiting.checkpoint or entry["checkpoint"] in {waiting.checkpoint, ""}:
+            if not waiting.checkpoint or entry["checkpoint"] in checkpoints:
                 span = int(entry["trace_id"], 16), int(entry["span_id"], 16)
                 return Resumption(entry["turn_id"], entry["key"], *span)
         return None

@@ -197,7 +197,7 @@ class Runs(Facts):
         if run is None:
             return
         turn = run.drafts[0].turn
-        found = pauses.find(waiting, turn.source.directory)
+        found = pauses.find(waiting, turn.source.directory, certain=certain)
         if found is not None or certain:
             turn.fields["resume_key"] = waiting.key if found is None else found.key
         if found is not None and found.turn_id != turn.id:
