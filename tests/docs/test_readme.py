@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from turnspan.cli import commands
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
@@ -37,6 +39,15 @@ def test_the_tree_that_the_readme_shows_is_what_its_program_prints(tmp_path, run
         return re.sub(r"turn_\w{12}|\d+ (?:µs|ms)", "…", text.strip())
 
     assert [settled(tree) for tree in shown] == [settled(printed)]
+
+
+def test_the_readme_names_each_command():
+    """And none that isn't there."""
+    (table,) = re.findall(r"^\| command \|.*?\n\n", README, re.MULTILINE | re.DOTALL)
+    rows = table.strip().splitlines()[2:]
+    named = [name for row in rows for name in re.findall(r"`(\w+)[^`]*`", row.split("|")[1])]
+
+    assert sorted(named) == sorted(commands())
 
 
 def test_each_target_of_make_that_is_named_exists():
