@@ -133,8 +133,10 @@ class Runtime:
 
     def adopt(self) -> None:
         """Have a look for what others have left, beside the caller; `flush` waits for it."""
-        if self.journal is not None and self._carriers:
-            self.journal.adopt_aside(self._deliver)
+        if self.journal is not None and self._carriers and self.journal.adopt_aside(self._deliver):
+            # Not only when something is found: by then the interpreter may be on its way out,
+            # and no thread starts any more.
+            Context().run(self._deliver)
 
     @property
     def _adopted(self) -> Wait:

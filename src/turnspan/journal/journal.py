@@ -142,19 +142,22 @@ class Journal:
             self.adopted += found
         return found
 
-    def adopt_aside(self, on_adopted: Callable[[], None]) -> None:
+    def adopt_aside(self, on_adopted: Callable[[], None]) -> bool:
         """Have upkeep adopt what there may be, now; ``on_adopted`` runs there if it found any.
 
         Completing a long journal of a dead owner takes a while, which nobody is to wait for.
+        False where there are no owners, and nothing to look for.
         """
         self._on_adopted = on_adopted
-        if self.directory.owners():
-            self._records = True
-            self._looks += 1
-            self._adopted.clear()
-            self.upkeep.start()
-            if not self.upkeep.is_running:
-                self._adopted.set()
+        if not self.directory.owners():
+            return False
+        self._records = True
+        self._looks += 1
+        self._adopted.clear()
+        self.upkeep.start()
+        if not self.upkeep.is_running:
+            self._adopted.set()
+        return True
 
     def wait_adopted(self, timeout_s: float) -> None:
         """Wait until the look of the last `adopt_aside` is over, ``timeout_s`` at the most."""
