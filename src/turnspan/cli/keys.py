@@ -28,7 +28,7 @@ MAX_CHARS: Final = 100
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
-    parser.add_argument("what", choices=("create", "list", "revoke"))
+    parser.add_argument("what", choices=("create", "list", "revoke"), help="what to do")
     parser.add_argument("id", nargs="?", metavar="ID", help="the key to revoke")
     parser.add_argument(
         "--project", metavar="NAME", default="default", help="whose it is (default)"
