@@ -149,9 +149,11 @@ def test_a_url_that_cannot_be_read_is_an_error_at_once(unconfigured, url, said):
         ("127.0.0.1:8787", "write http://127.0.0.1:8787"),
         (
             ".turnspan",
-            "begin with one of: emergence+https://, https://, sonzai+https://, "
-            "statebase+https://, uniqos+https://; "
-            "a journal on this machine is read by `turnspan tail --json`",
+            (
+                "begin with one of: emergence+https://, https://, sonzai+https://, "
+                "statebase+https://, uniqos+https://; "
+                "a journal on this machine is read by `turnspan tail --json`"
+            ),
         ),
     ],
 )

@@ -143,7 +143,10 @@ def _set_metadata(draft: Draft, entries: Fields) -> None:
             draft.merge("metadata", {name: orjson.Fragment(written.text)})
 
 
-def _add_reasoning(draft: Draft, text: str) -> None:
+def _add_reasoning(draft: Draft, text: object) -> None:
+    if not isinstance(text, str):
+        say("reasoning", "reasoning is a string, not %s: left out", type(text).__name__)
+        return
     said = encodable(text)
     if weigh(draft.recorder, draft.turn, "reasoning", len(said)):
         draft.add_text("reasoning", said)

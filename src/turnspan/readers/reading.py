@@ -37,8 +37,9 @@ def read(
     ``emergence+https://`` and ``uniqos+https://`` are read in those dialects. A field that a
     dialect does not carry is empty, and each turn says so: a `Cut` in its `truncated` names
     it. Turns are chosen by what is set: ``since`` (inclusive) and ``until`` (exclusive) are
-    datetimes (local ones where they have no zone) or nanoseconds. The key is ``api_key``, else that of the URL, else
-    `TURNSPAN_API_KEY`. Some dialects ask for a session or a project: docs/reading.md.
+    datetimes (local ones where they have no zone) or nanoseconds. The key is ``api_key``, else
+    that of the URL, else `TURNSPAN_API_KEY`. Some dialects ask for a session or a project:
+    docs/reading.md.
 
     Raises:
         ReaderError: the URL is no place to read from, or its dialect cannot choose by what

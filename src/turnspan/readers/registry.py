@@ -39,9 +39,7 @@ def build(url: str, *, settings: Settings, key_given: bool = False) -> Reader:
     name = "http" if name == "https" else name
     factory = _built_in(name) or _installed(name)
     if factory is None:
-        raise ReaderError(
-            f"nothing is known to read {without_credentials(url)!r}", fix=_fix(url)
-        )
+        raise ReaderError(f"nothing is known to read {without_credentials(url)!r}", fix=_fix(url))
     try:
         return factory(_without_user(url) if key_given else url, settings=settings)
     except ExporterError as error:  # an address is read by what exporters read theirs with
