@@ -106,7 +106,8 @@ class Settings:
     )
     api_key: str | None = _option(
         None,
-        "Sent as `Authorization: Bearer` by the HTTP exporter.",
+        "The key of a Turns API, where its URL holds none: for exporters other than `otlp+…`, and "
+        "for `turnspan.read`.",
         env="TURNSPAN_API_KEY",
         secret=True,
     )

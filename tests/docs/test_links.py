@@ -12,7 +12,8 @@ PAGES = [
     *sorted(ROOT.glob("*.md")),
     *sorted(DOCS.rglob("*.md")),
     *sorted(ROOT.glob("integrations/*/README.md")),
-    ROOT / "changelog.d" / "README.md",
+    *sorted(ROOT.glob("tests/**/*.md")),
+    *sorted((ROOT / "changelog.d").glob("*.md")),
 ]
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]*))?\)")
 FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)

@@ -54,6 +54,17 @@ def test_each_variable_of_a_page_is_one(page):
     assert sorted(named - known) == []
 
 
+def test_each_variable_of_opentelemetry_that_is_read_has_its_place():
+    """In the table of docs/traces.md, or in that of metrics, which it leads to."""
+    read = set(re.findall(r'"(OTEL_[A-Z_]+[A-Z])"', SOURCES)) - {"OTEL_EXPORTER_OTLP"}
+    told = set(re.findall(r"`(OTEL_[A-Z_]+[A-Z])`", PAGES["docs/traces.md"]))
+    of_metrics = set(re.findall(r"`(OTEL_[A-Z_]+[A-Z])`", PAGES["docs/metrics.md"]))
+    made = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"}
+
+    assert sorted(read - told - of_metrics) == []
+    assert sorted(told - read - made - {"OTEL_PROPAGATORS"}) == []  # the API reads that one
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_each_command_of_a_page_takes_what_it_is_given(page):
     """Its name is a command's, and its flags are that command's."""
