@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+OWN = {"testing.md", "decorator-rules.md"}  # tests of their own run what these show
 PAGES = {
-    page.name: re.findall(
+    str(page.relative_to(ROOT)): re.findall(
         r"^```python\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
     )
-    for page in sorted(DOCS.glob("*.md"))
-    if page.name != "testing.md"  # its blocks are one program, which test_testing.py runs
+    for page in [*sorted(DOCS.rglob("*.md")), *sorted(ROOT.glob("integrations/*/README.md"))]
+    if page.name not in OWN
 }
 
 
