@@ -50,3 +50,17 @@ def test_every_metric_and_reason_has_its_row():
 
     assert rows == ours
     assert listed == reasons
+
+
+def test_every_field_of_health_has_its_place():
+    """And none is told of that isn't there."""
+    from dataclasses import fields
+
+    from turnspan.delivery.health import ExporterHealth, FlushReport, Health
+
+    page = (DOCS / "metrics.md").read_text("utf-8")
+    section = page.partition("## What health() says")[2].partition("\n## ")[0]
+    told = set(re.findall(r"`([a-z_]+)`", section))
+    known = {each.name for kind in (Health, ExporterHealth, FlushReport) for each in fields(kind)}
+
+    assert told - {"sample"} == known
