@@ -185,3 +185,12 @@ def test_a_place_that_cannot_be_written_is_told_without_options_it_has_not(call,
 
     assert said.status == 2
     assert said.err.endswith("\n  fix: see that you may read and write it, or name another\n")
+
+
+def test_traces_without_a_turn_are_said_to_be_so(call, tmp_path):
+    """Nothing printed would look like something gone wrong."""
+    (tmp_path / "none.json").write_bytes(b'{"resourceSpans":[]}')
+    said = call("convert", "none.json")
+
+    assert (said.status, said.out) == (0, "")
+    assert said.err == "turnspan: there is no turn in what was given\n"

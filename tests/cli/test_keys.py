@@ -73,8 +73,8 @@ def test_a_mistake_is_told_with_its_fix(call, words, what):
     "words, what",
     [
         (("--limits", "nope=1"), "there is no limit 'nope'"),
-        (("--limits", "burst"), "--limits burst is no number above 0"),
-        (("--limits", "burst=-1"), "--limits burst=-1 is no number above 0"),
+        (("--limits", "burst"), "--limits burst is no whole number above 0"),
+        (("--limits", "burst=-1"), "--limits burst=-1 is no whole number above 0"),
         (("--limits", "request_s=nan"), "--limits request_s=nan is no number above 0"),
         (("--retain-days", "0"), "--retain-days is not above 0"),
         (("--port", "99999"), "there is no port 99999"),

@@ -85,6 +85,11 @@ def test_an_unknown_command_is_refused(call, capsys):
         (("drian",), "there is no command 'drian'", "did you mean `turnspan drain`?"),
         (("xyz",), "there is no command 'xyz'", "one of: convert, dead, demo, doctor, "),
         (("tail", "-n", "x"), "turnspan tail: argument -n/--last: ", "see `turnspan tail --help`"),
+        (
+            ("drain", "--timeout", "0"),
+            "turnspan drain: argument --timeout: '0' is no number of seconds above 0",
+            "see `turnspan drain --help`",
+        ),
         (("show",), "turnspan show: ", "see `turnspan show --help`"),
         (
             ("serve", "--db", "x.db"),
@@ -165,3 +170,11 @@ def test_there_is_colour_on_a_terminal_only(call, record):
 
     assert all(outs)
     assert [out for out in outs if "\x1b" in out] == []
+
+
+def test_who_speaks_is_said_once(call, tmp_path):
+    """What the library logs may begin with its name already."""
+    (tmp_path / "file").write_bytes(b"")
+    unwritable = call("demo", "decorators", "--json", "--dir", str(tmp_path / "file" / "below"))
+
+    assert unwritable.err.startswith("turnspan cannot write to ")

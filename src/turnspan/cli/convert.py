@@ -122,6 +122,8 @@ def _tell(received: Iterable[Received], decoded: Decoded) -> None:
     for each in received:
         if each.rejected:
             note(f"turnspan: {counted(each.rejected, 'span')} cannot be read: {each.reason}")
+    if not (decoded.turns or decoded.feedback):
+        note("turnspan: there is no turn in what was given")
     if decoded.homeless:
         count = counted(len(decoded.homeless), "span")
         note(f"turnspan: {count} belong to no turn: nothing around them is an agent's")
