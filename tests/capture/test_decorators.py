@@ -352,7 +352,7 @@ def test_a_name_that_is_given_for_a_function_is_told_how_to_be_one():
     with pytest.raises(CaptureError) as caught:
         turnspan.agent("concierge")
 
-    assert caught.value.fix == "to name what is decorated, write name='concierge'"
+    assert caught.value.fix.endswith("object; a name is given as name='concierge'")
 
 
 @pytest.mark.parametrize(

@@ -37,9 +37,8 @@ def wrap(target: Any, describe: Callable[[AnyCallable], Call]) -> Any:
             fix="decorate the method that does the work",
         )
     if not callable(target):
-        named = f"to name what is decorated, write name={target!r}"
-        other = "decorate a function, method or callable object"
-        fix = named if isinstance(target, str) else other
+        named = f"; a name is given as name={target!r}" if isinstance(target, str) else ""
+        fix = f"decorate a function, method or callable object{named}"
         raise CaptureError(f"{target!r} is not callable", fix=fix)
     return recorded(target, describe(target))
 
