@@ -152,7 +152,7 @@ def test_a_url_that_cannot_be_read_is_an_error_at_once(unconfigured, url, said):
             (
                 "begin with one of: emergence+https://, https://, sonzai+https://, "
                 "statebase+https://, uniqos+https://; "
-                "a journal on this machine is read by `turnspan tail --json`"
+                "a journal on this machine is read by `turnspan tail --once --json`"
             ),
         ),
     ],

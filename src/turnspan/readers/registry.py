@@ -52,7 +52,7 @@ def _fix(url: str) -> str:
     known = ("" if name == "http" else f"{name}+" for name in known_schemes())
     return (
         f"begin with one of: {', '.join(sorted(f'{prefix}https://' for prefix in known))}; "
-        "a journal on this machine is read by `turnspan tail --json`"
+        "a journal on this machine is read by `turnspan tail --once --json`"
     )
 
 
