@@ -72,7 +72,11 @@ class Runtime:
         self.adopt()
 
     def flush(self, timeout_s: float = 5.0) -> FlushReport:
-        """Deliver what was recorded by now, within ``timeout_s``; what became of it."""
+        """Deliver what was recorded by now, within ``timeout_s``; what became of it.
+
+        Raises:
+            TypeError: ``timeout_s`` is no number.
+        """
         timeout_s = seconds(timeout_s)
         until_s = time.monotonic() + timeout_s
         report = self.delivery.flush(timeout_s, first=self._adopted)
@@ -143,7 +147,6 @@ class Runtime:
         return self.journal.wait_adopted if self.journal else at_once
 
     def _end_delivery(self, timeout_s: float) -> FlushReport:
-        timeout_s = seconds(timeout_s)
         until_s = time.monotonic() + timeout_s
         report = self.delivery.close(timeout_s, first=self._adopted)
         if self._metering is not None:
