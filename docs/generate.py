@@ -29,7 +29,11 @@ by `configure()` with the variable, the value and the fix; where nobody called `
 nothing is recorded, one error is logged, and `turnspan doctor` says why.
 
 Sizes in the environment take units (`64MiB`, `512KiB`), booleans `true` and `false`, lists spaces
-or commas. `none` unsets an option that may be unset.
+or commas. `none` unsets an option that may be unset. A variable that is called `TURNSPAN_…` and is
+none of these is said once in the log; `TURNSPAN_STORE` is the [server's](server.md). Which
+variables of OpenTelemetry are heard is in [traces.md](traces.md#variables-of-opentelemetry).
+
+`turnspan doctor` shows what is set here, and where each value comes from.
 
 | option | environment | default | what it does |
 |---|---|---|---|

@@ -1,7 +1,7 @@
 """See a turn as an OpenTelemetry trace, sent by OTLP to a backend.
 
 Any OTLP/HTTP backend will do: give its URL with `otlp+` before it. The receiver here stands
-in for one; it decodes with `opentelemetry-proto`, which turnspan itself doesn't need.
+in for one; it decodes with `opentelemetry-proto`: install that, turnspan does without.
 """
 
 import gzip

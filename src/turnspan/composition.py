@@ -72,7 +72,12 @@ class Runtime:
         self.adopt()
 
     def flush(self, timeout_s: float = 5.0) -> FlushReport:
-        """Deliver what was recorded by now, within ``timeout_s``; what became of it."""
+        """Deliver what was recorded by now, within ``timeout_s``; what became of it.
+
+        Raises:
+            TypeError: ``timeout_s`` is no number.
+        """
+        timeout_s = seconds(timeout_s)
         until_s = time.monotonic() + timeout_s
         report = self.delivery.flush(timeout_s, first=self._adopted)
         if self.journal is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -14,6 +14,7 @@ __all__ = ["Option", "from_argument", "from_text", "size_of"]
 
 _WORDS = {"true": True, "1": True, "yes": True, "on": True}
 _WORDS |= {"false": False, "0": False, "no": False, "off": False}
+_UNITS = {"s": "seconds"}
 _SIZES = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
 
@@ -47,7 +48,7 @@ def from_text(option: Option, text: str) -> Any:
         shown = "its value" if option.secret else repr(text)
         raise SettingsError(
             f"{option.env}={shown} cannot be read as {_wanted(option)}",
-            fix=f"unset {option.env}, or set it to {_wanted(option)}",
+            fix=f"unset {option.env}, or set it to {_wanted(option)}{_example(option)}",
         ) from None
 
 
@@ -103,8 +104,13 @@ def _wanted(option: Option) -> str:
         "str": "a text",
         "tuple[str, ...]": "a list of texts",
     }
-    unit = f" ({option.unit})" if option.unit else ""
+    unit = f" ({_UNITS.get(option.unit, option.unit)})" if option.unit else ""
     return words[option.kind.removesuffix(" | None")] + unit
+
+
+def _example(option: Option) -> str:
+    """How a variable may be written beyond what an argument may."""
+    return ", or a size such as 64MiB" if option.unit == "bytes" else ""
 
 
 def size_of(text: str) -> int:
@@ -136,7 +142,7 @@ def _exactly(*kinds: type) -> Callable[[Any], Any]:
 
 
 def _texts(value: Any) -> tuple[str, ...]:
-    if isinstance(value, str) or not all(isinstance(item, str) for item in value):
+    if isinstance(value, str | Mapping) or not all(isinstance(item, str) for item in value):
         raise TypeError
     return tuple(value)
 

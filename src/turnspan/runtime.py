@@ -116,7 +116,11 @@ def first_use() -> None:
 
 
 def flush(timeout_s: float = 5.0) -> FlushReport:
-    """Deliver what was recorded by now, within ``timeout_s``; what became of it."""
+    """Deliver what was recorded by now, within ``timeout_s``; what became of it.
+
+    Raises:
+        TypeError: ``timeout_s`` is no number.
+    """
     return _current.flush(timeout_s) if _current else FlushReport()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -106,7 +106,8 @@ class Settings:
     )
     api_key: str | None = _option(
         None,
-        "Sent as `Authorization: Bearer` by the HTTP exporter.",
+        "The key of a Turns API, where its URL holds none: for exporters other than `otlp+…`, and "
+        "for `turnspan.read`.",
         env="TURNSPAN_API_KEY",
         secret=True,
     )
@@ -177,9 +178,8 @@ class Settings:
         known = {option.name: option for option in options()}
         for name in given:
             if name not in known:
-                raise SettingsError(
-                    f"there is no option {name!r}", fix=f"one of: {', '.join(sorted(known))}"
-                )
+                fix = _meant(name, known) or f"one of: {', '.join(sorted(known))}"
+                raise SettingsError(f"there is no option {name!r}", fix=fix)
         found = {
             option.name: from_text(option, text)
             for option in known.values()
@@ -208,7 +208,11 @@ def unknown(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _advice(name: str, known: Sequence[str]) -> str:
+    return _meant(name, known) or "unset it, or see docs/settings.md"
+
+
+def _meant(name: str, known: Iterable[str]) -> str | None:
     from difflib import get_close_matches  # here: few are misspelt
 
     close = get_close_matches(name, known, 1)
-    return f"did you mean {close[0]}?" if close else "unset it, or see docs/settings.md"
+    return f"did you mean {close[0]}?" if close else None

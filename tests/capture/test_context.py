@@ -181,6 +181,25 @@ def test_tags_and_metadata_that_cannot_be_kept_are_left_out(tape, caplog):
     assert "names of metadata" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "odd, said",
+    [
+        ({"tags": 3}, "tags are a list of strings, not int"),
+        ({"tags": None}, ""),
+        ({"metadata": ["shop"]}, "metadata is a mapping, not list"),
+        ({"metadata": "shop"}, "metadata is a mapping, not str"),
+    ],
+)
+def test_what_is_no_list_and_no_mapping_is_left_out(tape, caplog, odd, said):
+    """A request that says it so is answered all the same."""
+    with turnspan.session("a", **odd):
+        ask()
+
+    assert (tape.turn.tags, tape.turn.metadata) == ((), {})
+    assert said in caplog.text
+    assert bool(caplog.text) is bool(said)
+
+
 def test_one_session_object_serves_several_tasks_at_once(tape):
     """Each task leaves the one it entered, in whatever order they end."""
     shared = turnspan.session("shared")

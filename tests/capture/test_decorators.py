@@ -347,6 +347,14 @@ def test_what_cannot_be_recorded_is_refused_at_the_door(decorate, target):
     assert caught.value.what
 
 
+def test_a_name_that_is_given_for_a_function_is_told_how_to_be_one():
+    """Other libraries take it so."""
+    with pytest.raises(CaptureError) as caught:
+        turnspan.agent("concierge")
+
+    assert caught.value.fix.endswith("object; a name is given as name='concierge'")
+
+
 @pytest.mark.parametrize(
     "decorate, options",
     [

@@ -216,6 +216,8 @@ def test_values_of_the_wrong_type_are_left_out_and_the_turn_stays_readable(tape,
     assert tape.step.reasoning is None
     assert tape.turn.metadata == {"odd": {"1": [2, 3], "null": "eA=="}}
     assert "a tag is a string" in caplog.text
+    assert "reasoning is a string, not int: left out" in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 def test_usage_of_model_steps_is_summed_unless_the_turn_says_otherwise(tape):

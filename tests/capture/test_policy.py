@@ -8,7 +8,7 @@ import re
 import pytest
 
 import turnspan
-from turnspan.capture.policy import FIELDS
+from turnspan.capture.policy import FIELDS, TOPS
 from turnspan.errors import SettingsError
 from turnspan.schema import Content, Cut, Error
 from turnspan.settings import Settings
@@ -530,6 +530,23 @@ def test_a_variable_that_cannot_be_read_is_an_error(environ):
     """Nothing is guessed about what shall be hidden."""
     with pytest.raises(SettingsError):
         turnspan.Policy.of(Settings.read(environ, {}))
+
+
+@pytest.mark.parametrize("path", ["inptu.user.card", "user.email", "steps_.login.output"])
+def test_a_path_that_begins_nowhere_is_an_error(path):
+    """It would hide nothing, and nobody would notice."""
+    with pytest.raises(SettingsError) as raised:
+        turnspan.Policy(hide=[path])
+
+    assert path in raised.value.what
+    assert raised.value.fix.startswith(f"write *.{path} for wherever it stands, or begin with")
+
+
+def test_a_path_may_begin_with_any_place_of_a_turn():
+    """In capitals, and with a `*` for a part of it or all."""
+    paths = [f"{top}.x" for top in (*TOPS, "INPUT", "in*", "*", "*put")]
+
+    assert turnspan.Policy(hide=paths).hide == tuple(paths)
 
 
 def test_a_policy_can_be_compared_and_has_a_level_for_every_field():

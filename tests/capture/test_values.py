@@ -321,7 +321,7 @@ def test_no_code_of_an_object_is_run(tape, number):
         turnspan.agent(_raise)(ValueError(value))
 
     # Reasoning that is no string is a mistake that is said, not a failure to record.
-    assert tape.recorder.failures == (0 if str in type(value).__mro__ else 1)
+    assert tape.recorder.failures == 0
     assert [turn.status for turn in tape.turns] == ["ok", "error"]
 
 

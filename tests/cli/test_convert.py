@@ -153,3 +153,44 @@ def test_a_missing_file_is_named(call, tmp_path) -> None:
     said = call("convert", str(tmp_path / "none.json"))
 
     assert (said.status, "none.json" in said.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "name, body, what",
+    [
+        ("missing.json", None, "missing.json cannot be read: No such file or directory"),
+        ("cut.json", b'{"resourceSpans":', "cut.json: these bytes are no JSON"),
+        ("program.py", b"print(1)", "program.py: these bytes are no OTLP trace request"),
+        ("turns.ndjson", b'{"record":"turn"}', "turns.ndjson: this JSON is no OTLP trace request"),
+        ("empty.json", b"", "empty.json: the file is empty"),
+    ],
+)
+def test_a_file_without_traces_is_told_with_what_is_wanted(name, body, what, call, tmp_path):
+    """The fix is for whoever names files, not for whoever sends requests."""
+    if body is not None:
+        (tmp_path / name).write_bytes(body)
+    said = call("convert", name)
+
+    assert (said.status, said.out) == (2, "")
+    assert said.err.startswith(f"turnspan: {what}")
+    assert said.err.endswith(
+        "\n  fix: name files that an OTLP/HTTP exporter or the Collector's file exporter wrote\n"
+    )
+
+
+def test_a_place_that_cannot_be_written_is_told_without_options_it_has_not(call, tmp_path):
+    """`convert` has no --dir to name another one with."""
+    (tmp_path / "traces.json").write_bytes(orjson.dumps(json_of("traceloop")))
+    said = call("convert", "traces.json", "--to", "nowhere/turns.ndjson")
+
+    assert said.status == 2
+    assert said.err.endswith("\n  fix: see that you may read and write it, or name another\n")
+
+
+def test_traces_without_a_turn_are_said_to_be_so(call, tmp_path):
+    """Nothing printed would look like something gone wrong."""
+    (tmp_path / "none.json").write_bytes(b'{"resourceSpans":[]}')
+    said = call("convert", "none.json")
+
+    assert (said.status, said.out) == (0, "")
+    assert said.err == "turnspan: there is no turn in what was given\n"

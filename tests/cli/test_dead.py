@@ -106,3 +106,15 @@ def test_dropping_counts_what_went(call, bury):
     assert others.out == "0 dead letters dropped\n"
     assert rest.out == "3 dead letters dropped\n"
     assert letters.list() == ()
+
+
+@pytest.mark.parametrize("what", ["retry", "drop"])
+def test_a_letter_that_is_not_there_is_named(call, bury, what):
+    """A mistyped id or exporter would look like something done."""
+    bury("memory", make_turn(1))
+    by_id = call("dead", what, "--id", "turn_mistyped", "--json")
+    by_exporter = call("dead", what, "--exporter", "memroy", "--json")
+
+    assert (by_id.status, by_exporter.status) == (0, 0)
+    assert by_id.err == "turnspan: no dead letter here is called 'turn_mistyped'\n"
+    assert by_exporter.err == "turnspan: there is no dead letter of an exporter 'memroy'\n"

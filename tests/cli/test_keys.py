@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from argparse import Namespace
 
 import pytest
+
+from turnspan.cli._arguments import shown_store
 
 
 def test_a_key_is_shown_once_and_listed_without_its_secret(call):
@@ -29,6 +32,20 @@ def test_a_key_is_revoked(call):
 
     assert revoked["revoked_at"] is not None
     assert "revoked" in call("keys", "list").out
+
+
+def test_a_store_without_keys_is_named(call, tmp_path):
+    """A mistyped --store would look like one that holds none; and so would a mistyped variable."""
+    said = call("keys", "list", "--store", "mistyped.db")
+
+    assert (said.status, said.out, said.err) == (0, "", "there is no key in mistyped.db\n")
+
+
+def test_a_store_is_shown_without_its_password():
+    """Wherever in its URL that stands."""
+    given = "postgresql://turnspan:hunter2@db.internal/turns?password=hunter2"
+
+    assert shown_store(Namespace(store=given)) == "postgresql://db.internal/turns"
 
 
 @pytest.mark.parametrize(
@@ -56,8 +73,8 @@ def test_a_mistake_is_told_with_its_fix(call, words, what):
     "words, what",
     [
         (("--limits", "nope=1"), "there is no limit 'nope'"),
-        (("--limits", "burst"), "--limits burst is no number above 0"),
-        (("--limits", "burst=-1"), "--limits burst=-1 is no number above 0"),
+        (("--limits", "burst"), "--limits burst is no whole number above 0"),
+        (("--limits", "burst=-1"), "--limits burst=-1 is no whole number above 0"),
         (("--limits", "request_s=nan"), "--limits request_s=nan is no number above 0"),
         (("--retain-days", "0"), "--retain-days is not above 0"),
         (("--port", "99999"), "there is no port 99999"),

@@ -176,6 +176,17 @@ def test_an_empty_journal_has_no_sessions(call, record):
     assert said.err == f"no turn has been recorded in {directory.path}\n"
 
 
+def test_a_tail_without_turns_says_where_it_looked(call, record):
+    """Of a session too; with --json nothing but turns is said."""
+    directory = record([])
+    of_all = call("tail", "--once")
+    of_one = call("tail", "--once", "--session", "s-1")
+
+    assert of_all.err == f"no turn has been recorded in {directory.path}\n"
+    assert of_one.err == f"no turn of the session 's-1' has been recorded in {directory.path}\n"
+    assert call("tail", "--once", "--json").err == ""
+
+
 def test_a_corrupt_line_is_passed_over(call, record):
     """What is whole is still shown."""
     directory = record([make_turn(1)])

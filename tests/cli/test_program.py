@@ -79,6 +79,55 @@ def test_an_unknown_command_is_refused(call, capsys):
     assert "nonsense" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "words, what, fix",
+    [
+        (("drian",), "there is no command 'drian'", "did you mean `turnspan drain`?"),
+        (("xyz",), "there is no command 'xyz'", "one of: convert, dead, demo, doctor, "),
+        (("tail", "-n", "x"), "turnspan tail: argument -n/--last: ", "see `turnspan tail --help`"),
+        (
+            ("drain", "--timeout", "0"),
+            "turnspan drain: argument --timeout: '0' is no number of seconds above 0",
+            "see `turnspan drain --help`",
+        ),
+        (("show",), "turnspan show: ", "see `turnspan show --help`"),
+        (
+            ("serve", "--db", "x.db"),
+            "turnspan serve: unrecognized arguments: --db x.db",
+            "see `turnspan serve --help`",
+        ),
+        (("--verbose", "tail"), "turnspan: ", "see `turnspan --help`"),
+    ],
+)
+def test_words_that_cannot_be_read_are_told_with_their_fix(words, what, fix, capsys):
+    """As every other mistake is, whatever argparse would say by itself."""
+    with pytest.raises(SystemExit) as left:
+        main(list(words))
+    said = capsys.readouterr().err
+
+    assert left.value.code == 2
+    assert what in said
+    assert f"\n  fix: {fix}" in said
+
+
+def test_without_a_command_the_help_is_shown(call):
+    """On standard error, for nothing was done."""
+    said = call()
+
+    assert (said.status, said.out) == (2, "")
+    assert said.err.startswith("usage: turnspan")
+    assert "\n    doctor " in said.err
+
+
+def test_what_others_call_help_and_version_is_understood(call, capsys):
+    """`turnspan help tail` and `turnspan --version` are what people try."""
+    with pytest.raises(SystemExit) as left:
+        main(["help", "tail"])
+
+    assert (left.value.code, capsys.readouterr().out[:20]) == (0, "usage: turnspan tail")
+    assert call("--version") == call("version")
+
+
 def test_the_directory_comes_from_the_argument_then_the_environment(
     call, record, tmp_path, monkeypatch
 ):
@@ -121,3 +170,11 @@ def test_there_is_colour_on_a_terminal_only(call, record):
 
     assert all(outs)
     assert [out for out in outs if "\x1b" in out] == []
+
+
+def test_who_speaks_is_said_once(call, tmp_path):
+    """What the library logs may begin with its name already."""
+    (tmp_path / "file").write_bytes(b"")
+    unwritable = call("demo", "decorators", "--json", "--dir", str(tmp_path / "file" / "below"))
+
+    assert unwritable.err.startswith("turnspan cannot write to ")

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+OWN = {"testing.md", "decorator-rules.md"}  # tests of their own run what these show
 PAGES = {
-    page.name: re.findall(
+    str(page.relative_to(ROOT)): re.findall(
         r"^```python\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
     )
-    for page in sorted(DOCS.glob("*.md"))
-    if page.name != "testing.md"  # its blocks are one program, which test_testing.py runs
+    for page in [*sorted(DOCS.rglob("*.md")), *sorted(ROOT.glob("integrations/*/README.md"))]
+    if page.name not in OWN
 }
 
 
@@ -48,3 +50,17 @@ def test_every_metric_and_reason_has_its_row():
 
     assert rows == ours
     assert listed == reasons
+
+
+def test_every_field_of_health_has_its_place():
+    """And none is told of that isn't there."""
+    from dataclasses import fields
+
+    from turnspan.delivery.health import ExporterHealth, FlushReport, Health
+
+    page = (DOCS / "metrics.md").read_text("utf-8")
+    section = page.partition("## What health() says")[2].partition("\n## ")[0]
+    told = set(re.findall(r"`([a-z_]+)`", section))
+    known = {each.name for kind in (Health, ExporterHealth, FlushReport) for each in fields(kind)}
+
+    assert told - {"sample"} == known

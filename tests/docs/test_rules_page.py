@@ -20,6 +20,14 @@ def test_the_program_of_the_page_runs(tmp_path, run):
     assert re.fullmatch(r"\d\d passed, 0 failed, \d\d not applicable", run(program).strip())
 
 
+def test_the_module_for_pytest_can_be_imported(tmp_path, run):
+    """What it names is there; tests/testing holds our decorators against the rules."""
+    module = tmp_path / "module.py"
+    module.write_text(BLOCKS[1], encoding="utf-8")
+
+    assert run(module) == ""
+
+
 def test_the_table_has_every_rule_in_its_order():
     """Whoever adds a rule, or words one anew, prints the table again."""
     sentences = [row[0] for row in ROWS[1:-1]]

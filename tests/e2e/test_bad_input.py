@@ -88,8 +88,9 @@ def test_an_unreadable_variable_is_named_with_its_value_and_the_fix(monkeypatch)
         turnspan.configure()
 
     wanted = "a whole number above 0 (bytes)"
+    fix = f"unset TURNSPAN_SEGMENT_BYTES, or set it to {wanted}, or a size such as 64MiB"
     assert raised.value.what == f"TURNSPAN_SEGMENT_BYTES='lots' cannot be read as {wanted}"
-    assert raised.value.fix == f"unset TURNSPAN_SEGMENT_BYTES, or set it to {wanted}"
+    assert raised.value.fix == fix
 
 
 @pytest.mark.parametrize(

@@ -205,6 +205,7 @@ def test_a_module_without_from_url_is_no_scheme(name):
         ("__init__:x", "is no URL"),
         ("localhost:4318", "write http://localhost:4318"),
         ("otlp+grpc://host", "is no URL"),
+        ("otlp+grpc://host:4317", "write otlp+http://HOST:4318, for OTLP goes over HTTP"),
         ("http:", "no usable host"),
         ("http:///v1", "no usable host"),
         ("http://ada:s3cret@/v1", "no usable host"),

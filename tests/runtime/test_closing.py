@@ -246,7 +246,7 @@ def test_a_timeout_that_is_no_number_closes_nothing(ask, timeout):
     """The mistake is raised while recording still goes on."""
     memory = MemoryExporter()
     runtime = turnspan.configure(exporters=[memory], directory=None)
-    for close in (turnspan.close, runtime.close):
+    for close in (turnspan.flush, runtime.flush, turnspan.close, runtime.close):
         with pytest.raises(TypeError, match="timeout_s"):
             close(timeout)
     ask("still")
@@ -259,7 +259,8 @@ def test_close_may_wait_as_long_as_it_takes(ask, turns_api):
     turnspan.configure(exporters=[turns_api.url], directory="journal")
     ask("one")
 
-    assert turnspan.close(float("inf")) == FlushReport(delivered=1)
+    assert turnspan.flush(float("inf")) == FlushReport(delivered=1)
+    assert turnspan.close(float("inf")) == FlushReport()
 
 
 def test_a_turn_open_while_another_runtime_is_configured_is_journalled_whole(tmp_path):

@@ -143,6 +143,46 @@ def test_a_url_that_cannot_be_read_is_an_error_at_once(unconfigured, url, said):
     assert "key" not in str(caught.value).partition("\n")[0]
 
 
+@pytest.mark.parametrize(
+    "url, fix",
+    [
+        ("127.0.0.1:8787", "write http://127.0.0.1:8787"),
+        (
+            ".turnspan",
+            (
+                "begin with one of: emergence+https://, https://, sonzai+https://, "
+                "statebase+https://, uniqos+https://; "
+                "a journal on this machine is read by `turnspan tail --once --json`"
+            ),
+        ),
+    ],
+)
+def test_what_is_no_url_is_told_what_is_one(unconfigured, url, fix):
+    """Ready to be written instead."""
+    with pytest.raises(ReaderError) as caught:
+        turnspan.read(url)
+
+    assert caught.value.fix == fix
+
+
+@pytest.mark.parametrize(
+    "asked, what",
+    [
+        ({"since": "yesterday"}, "since='yesterday' is no time"),
+        ({"until": 1.5}, "until=1.5 is no time"),
+        ({"since": True}, "since=True is no time"),
+        ({"session_id": 17}, "session_id=17 is no text"),
+        ({"agent": object}, "agent=<class 'object'> is no text"),
+    ],
+)
+def test_a_choice_that_cannot_be_read_is_an_error_at_once(unconfigured, asked, what):
+    """Before anybody is asked."""
+    with pytest.raises(ReaderError) as caught:
+        turnspan.read("http://127.0.0.1:9", **asked)
+
+    assert caught.value.what == what
+
+
 def test_an_answer_that_is_no_page_is_an_error(serve):
     """What is no Turns API is told apart from an empty one."""
     api = serve()

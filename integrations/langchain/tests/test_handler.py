@@ -15,6 +15,7 @@ from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import ToolException, tool
 
 import turnspan
+from turnspan import TurnspanError
 from turnspan.exporters.memory import MemoryExporter
 from turnspan.integrations import Runs
 from turnspan_langchain import TurnspanHandler
@@ -491,3 +492,24 @@ def test_a_pickled_handler_keeps_its_options():
 
     assert type(copied) is TurnspanHandler
     assert copied._options == {"agent": "desk", "depth": None, "chains": True, "state": False}
+
+
+@pytest.mark.parametrize(
+    "options, what",
+    [
+        ({"depth": "all"}, "TurnspanHandler(depth='all') cannot be read"),
+        ({"depth": -1}, "TurnspanHandler(depth=-1) cannot be read"),
+        ({"depth": True}, "TurnspanHandler(depth=True) cannot be read"),
+        ({"agent": 3}, "TurnspanHandler(agent=3) cannot be read"),
+        ({"agent": ""}, "TurnspanHandler(agent='') cannot be read"),
+        ({"chains": "yes"}, "TurnspanHandler(chains='yes') cannot be read"),
+        ({"state": None}, "TurnspanHandler(state=None) cannot be read"),
+    ],
+)
+def test_an_option_that_cannot_be_read_is_refused_at_the_door(options, what):
+    """In a run nobody would hear of it: no step would come, or no destination take the turn."""
+    with pytest.raises(TurnspanError) as raised:
+        TurnspanHandler(**options)
+
+    assert raised.value.what == what
+    assert raised.value.fix.startswith("give ")

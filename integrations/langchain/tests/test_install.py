@@ -12,6 +12,7 @@ import pytest
 from langchain_core.tools import tool
 
 import turnspan_langchain
+from turnspan import TurnspanError
 from turnspan_langchain import TurnspanHandler
 
 pytest.importorskip("langgraph.callbacks")
@@ -168,3 +169,12 @@ def test_the_middleware_is_imported_when_it_is_asked_for(tmp_path):
     )
 
     assert done.stdout.split() == ["install", "False", "ModuleNotFoundError"]
+
+
+@pytest.mark.parametrize("given", [3, TurnspanHandler, "handler"])
+def test_what_is_no_handler_is_not_installed(given):
+    """A class is none either; nothing is patched by then."""
+    with pytest.raises(TurnspanError, match="is no TurnspanHandler"):
+        turnspan_langchain.install(given)
+
+    assert turnspan_langchain.everywhere._everywhere.handler is None

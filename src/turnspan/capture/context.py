@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import Context, ContextVar, Token, copy_context
 from dataclasses import dataclass, field
 from inspect import iscoroutinefunction
@@ -46,7 +46,8 @@ class session:  # noqa: N801  # a context manager that reads as a verb at the ca
     over 200 characters is kept as its first 160 and a hash.
 
     One instance may be entered again, in other threads and tasks, too. Of ``metadata`` and
-    ``tags`` what has no string for a name, or is none, is left out.
+    ``tags`` what has no string for a name, or is none, is left out; so is what is no mapping
+    or list.
 
     Raises:
         TypeError: ``id`` or ``user_id`` is no string.
@@ -227,6 +228,9 @@ def _user_id(given: object) -> str | None:
 
 
 def _metadata(given: Mapping[str, Any] | None) -> dict[str, Any]:
+    if given is not None and not isinstance(given, Mapping):
+        say("metadata", "metadata is a mapping, not %s: left out", type(given).__name__)
+        return {}
     entries = dict(given or {})
     known = {key: item for key, item in entries.items() if type(key) is str}
     if len(known) < len(entries):
@@ -236,7 +240,10 @@ def _metadata(given: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _tags(given: Sequence[str]) -> tuple[str, ...]:
     """Its tags; a single string is one tag, not one for each of its characters."""
-    tags = (given,) if isinstance(given, str) else tuple(given)
+    if given is not None and not isinstance(given, Iterable):
+        say("tags", "tags are a list of strings, not %s: left out", type(given).__name__)
+        return ()
+    tags = (given,) if isinstance(given, str) else tuple(given or ())
     known = tuple(tag for tag in tags if type(tag) is str)
     if len(known) < len(tags):
         say("tags", "a tag is a string: %d left out", len(tags) - len(known))

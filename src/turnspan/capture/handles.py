@@ -143,8 +143,11 @@ def _set_metadata(draft: Draft, entries: Fields) -> None:
             draft.merge("metadata", {name: orjson.Fragment(written.text)})
 
 
-def _add_reasoning(draft: Draft, text: str) -> None:
-    said = encodable(text)
+def _add_reasoning(draft: Draft, text: object) -> None:
+    if not issubclass(type(text), str):  # `isinstance` would ask the object for its class
+        say("reasoning", "reasoning is a string, not %s: left out", type(text).__name__)
+        return
+    said = encodable(text)  # type: ignore[arg-type]  # as was just seen
     if weigh(draft.recorder, draft.turn, "reasoning", len(said)):
         draft.add_text("reasoning", said)
 

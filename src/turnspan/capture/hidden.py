@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
-__all__ = ["Paths", "Place"]
+__all__ = ["Paths", "Place", "matches"]
 
 Place: TypeAlias = frozenset[tuple[int, int]]
 """Where in the paths a walk stands: which of them, and how much of it was met."""
@@ -98,7 +98,7 @@ class Paths:
             return ()
         if path[at] == "*":
             return (0,)
-        return (1,) if _matches(path[at], name) else ()
+        return (1,) if matches(path[at], name) else ()
 
     def _closed(self, place: set[tuple[int, int]]) -> Place:
         """With what a `*` that stands for nothing leads to."""
@@ -117,7 +117,7 @@ def _names(path: str) -> tuple[str, ...]:
     return ("*", *names) if len(names) == 1 else names
 
 
-def _matches(pattern: str, name: str) -> bool:
+def matches(pattern: str, name: str) -> bool:
     """Whether ``name`` is ``pattern``, where `*` stands for any characters; in linear time."""
     head, *rest = pattern.split("*")
     if not rest:

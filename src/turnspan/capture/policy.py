@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from turnspan.capture.hidden import matches
 from turnspan.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -36,6 +37,23 @@ SAID: Final = (
 
 FIELDS: Final = (*SAID, "metadata", "tags", "parameters")
 """What can be named: beside those also what the program itself says of a turn."""
+
+TOPS: Final = (
+    "input",
+    "output",
+    "steps",
+    "messages",
+    "reasoning",
+    "state",
+    "error",
+    "metadata",
+    "tags",
+    "span",
+    "comment",
+    "user_id",
+    "session_id",
+)
+"""What a path begins with: what stands at the top of a turn, or of feedback."""
 
 _LEVELS: Final = {True: "on", False: "shape"} | {word: word for word in ("on", "shape", "none")}
 _WORDS: Final = {"true": "on", "off": "shape", "false": "shape"}
@@ -158,6 +176,13 @@ def _paths(given: object) -> tuple[str, ...]:
         if not path.replace("*", "").replace(".", ""):
             raise SettingsError(
                 f"hide has {path!r}, which is everything", fix="write content='none' for that"
+            )
+        top, dot, _ = path.lower().partition(".")
+        if dot and not any(matches(top, known) for known in TOPS):
+            raise SettingsError(
+                f"hide has {path!r}, which begins at nothing that a turn has, and hides nothing",
+                fix=f"write *.{path} for wherever it stands, or begin with one of: "
+                + ", ".join(TOPS),
             )
     return tuple(str(path) for path in paths)
 

@@ -37,9 +37,9 @@ def wrap(target: Any, describe: Callable[[AnyCallable], Call]) -> Any:
             fix="decorate the method that does the work",
         )
     if not callable(target):
-        raise CaptureError(
-            f"{target!r} is not callable", fix="decorate a function, method or callable object"
-        )
+        named = f"; a name is given as name={target!r}" if isinstance(target, str) else ""
+        fix = f"decorate a function, method or callable object{named}"
+        raise CaptureError(f"{target!r} is not callable", fix=fix)
     return recorded(target, describe(target))
 
 

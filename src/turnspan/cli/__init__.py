@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import NoReturn
 
 __all__ = ["commands", "main", "program"]
 
@@ -29,10 +30,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: the arguments cannot be read, or help was asked for.
     """
-    words = sys.argv[1:] if argv is None else list(argv)
+    words = _as_commands(sys.argv[1:] if argv is None else list(argv))
     names = commands()
-    wanted = [words[0]] if words and words[0] in names else names
-    args = program(wanted).parse_args(words)
+    if not words:
+        program(names).print_help(sys.stderr)
+        return MISTAKE
+    args = _read(words, names)
     from turnspan.cli._output import logged
 
     with logged():
@@ -45,7 +48,14 @@ def commands() -> tuple[str, ...]:
     return tuple(sorted(name for name in names if not name.startswith("_")))
 
 
-class Program(argparse.ArgumentParser):
+class _Parser(argparse.ArgumentParser):
+    """Tells a mistake as the rest of the house does: what, and the fix."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(MISTAKE, f"{self.prog}: {message}\n  fix: see `{self.prog} --help`\n")
+
+
+class Program(_Parser):
     """The parser of the whole, which knows those of its commands by name."""
 
     commands: Mapping[str, argparse.ArgumentParser]
@@ -55,7 +65,7 @@ def program(wanted: Iterable[str]) -> Program:
     """The parser of the commands ``wanted``, which alone are imported."""
     parser = Program(prog="turnspan", description="Look after the turns your agents recorded.")
     places = parser.add_subparsers(
-        metavar="COMMAND", required=True, title="commands", parser_class=argparse.ArgumentParser
+        metavar="COMMAND", required=True, title="commands", parser_class=_Parser
     )
     parser.commands = places.choices
     for name in wanted:
@@ -72,6 +82,30 @@ def program(wanted: Iterable[str]) -> Program:
     return parser
 
 
+def _as_commands(words: list[str]) -> list[str]:
+    """`--version` and `help COMMAND` as what they mean."""
+    if words[:1] == ["--version"]:
+        return ["version", *words[1:]]
+    return [*words[1:2], "--help"] if words[:1] == ["help"] else words
+
+
+def _read(words: Sequence[str], names: Sequence[str]) -> argparse.Namespace:
+    name = words[0]
+    if name in names:
+        parser = program([name])
+        args, unread = parser.parse_known_args(words)
+        if unread:
+            parser.commands[name].error(f"unrecognized arguments: {' '.join(unread)}")
+        return args
+    if not name.startswith("-"):
+        from difflib import get_close_matches  # here: few are misspelt
+
+        close = get_close_matches(name, names, 1)
+        fix = f"did you mean `turnspan {close[0]}`?" if close else f"one of: {', '.join(names)}"
+        raise SystemExit(_told(f"there is no command {name!r}\n  fix: {fix}"))
+    return program(names).parse_args(words)
+
+
 def _contained(args: argparse.Namespace) -> int:
     """The border to the shell: mistakes and interruptions are told without a traceback."""
     from turnspan.errors import TurnspanError
@@ -85,7 +119,8 @@ def _contained(args: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is buffered goes nowhere, quietly
         return BROKEN_PIPE
     except OSError as error:
-        return _told(f"{error}\n  fix: see that you may read and write it, or name another --dir")
+        other = "another --dir" if hasattr(args, "dir") else "another"
+        return _told(f"{error}\n  fix: see that you may read and write it, or name {other}")
     except KeyboardInterrupt:
         return INTERRUPTED
     return status

@@ -23,6 +23,7 @@ __all__ = [
     "directory_of",
     "server_rooms",
     "settings_of",
+    "shown_store",
     "store_of",
 ]
 
@@ -103,11 +104,22 @@ def store_of(args: argparse.Namespace) -> Iterator[SqlStore]:
     """
     from turnspan.server.store import open_store
 
-    store = open_store(args.store or os.environ.get(STORE, "").strip() or "turns.db")
+    store = open_store(_store_url(args))
     try:
         yield store
     finally:
         store.close()
+
+
+def shown_store(args: argparse.Namespace) -> str:
+    """What `--store` or its variable names, fit to be shown: without user and password."""
+    url = _store_url(args)
+    scheme, mark, rest = url.partition("://")
+    return scheme + mark + rest.partition("?")[0].rpartition("@")[2] if mark else url
+
+
+def _store_url(args: argparse.Namespace) -> str:
+    return args.store or os.environ.get(STORE, "").strip() or "turns.db"
 
 
 def _read(args: argparse.Namespace, environ: Any) -> Settings:

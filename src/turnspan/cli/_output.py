@@ -127,13 +127,21 @@ def counted(count: int, noun: str) -> str:
 def logged() -> Iterator[None]:
     """Show what turnspan logs on standard error, without the trimmings of a log."""
     handler = _ToStderr()
-    handler.setFormatter(logging.Formatter("turnspan: %(message)s"))
+    handler.setFormatter(_Plain())
     logger = logging.getLogger("turnspan")
     logger.addHandler(handler)
     try:
         yield
     finally:
         logger.removeHandler(handler)
+
+
+class _Plain(logging.Formatter):
+    """A message that says by itself who speaks is not told so twice."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        said = super().format(record)
+        return said if said.startswith(("turnspan ", "turnspan: ")) else f"turnspan: {said}"
 
 
 class _ToStderr(logging.StreamHandler[Any]):

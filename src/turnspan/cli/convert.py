@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["arguments", "run"]
 
+_WANTED = "name files that an OTLP/HTTP exporter or the Collector's file exporter wrote"
 _GZIP = b"\x1f\x8b"
 _MARK = b"\xef\xbb\xbf"  # some editors on Windows put it before a text
 
@@ -50,13 +51,20 @@ def _received(name: str) -> Received:
     import gzip
     import zlib
 
-    body = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    body = _body(name)
     try:
         return _spans_in(gzip.decompress(body) if body.startswith(_GZIP) else body)
     except (OSError, EOFError, zlib.error) as error:
         raise WireError(f"{name} is broken: {error}", fix="get the file anew") from error
-    except WireError as error:
-        raise WireError(f"{name}: {error.what}", fix=error.fix) from error
+    except WireError as error:  # its own fix is for who sends a request to the server
+        raise WireError(f"{name}: {error.what}", fix=_WANTED) from error
+
+
+def _body(name: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        raise WireError(f"{name} cannot be read: {error.strerror}", fix=_WANTED) from error
 
 
 def _spans_in(body: bytes) -> Received:
@@ -65,7 +73,7 @@ def _spans_in(body: bytes) -> Received:
 
     body = body.removeprefix(_MARK)
     if not body.strip():
-        raise WireError("the file is empty", fix="name one that holds OTLP traces")
+        raise WireError("the file is empty", fix=_WANTED)
     if body.lstrip()[:1] not in {b"{", b"["}:
         return from_protobuf(body)
     lines = [line for line in body.splitlines() if line.strip()]
@@ -114,6 +122,8 @@ def _tell(received: Iterable[Received], decoded: Decoded) -> None:
     for each in received:
         if each.rejected:
             note(f"turnspan: {counted(each.rejected, 'span')} cannot be read: {each.reason}")
+    if not (decoded.turns or decoded.feedback):
+        note("turnspan: there is no turn in what was given")
     if decoded.homeless:
         count = counted(len(decoded.homeless), "span")
         note(f"turnspan: {count} belong to no turn: nothing around them is an agent's")

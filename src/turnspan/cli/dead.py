@@ -67,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
         return _list(args, _chosen(args, letters))
     if not (args.id or args.exporter or args.all):
         raise SettingsError(f"{args.what} which ones?", fix="say --id ID, --exporter NAME or --all")
+    _tell_missing(args, _chosen(args, letters))
     return _drop(args, letters) if args.what == "drop" else _retry(args, letters)
 
 
@@ -109,6 +110,14 @@ def _fields(letter: DeadLetter) -> dict[str, Any]:
         "turn": None if letter.is_feedback else record,
         "feedback": record if letter.is_feedback else None,
     }
+
+
+def _tell_missing(args: argparse.Namespace, chosen: Sequence[DeadLetter]) -> None:
+    """Say it where ids were named that are not there: a mistyped one would be nothing done."""
+    for missing in sorted(set(args.id).difference(each.id for each in chosen)):
+        note(f"turnspan: no dead letter here is called {missing!r}")
+    if args.exporter and not chosen and not args.id:
+        note(f"turnspan: there is no dead letter of an exporter {args.exporter!r}")
 
 
 def _drop(args: argparse.Namespace, letters: DeadLetters) -> int:

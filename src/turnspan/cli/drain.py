@@ -231,8 +231,15 @@ def _hints(args: argparse.Namespace, directory: Directory, named: list[str]) -> 
 
 
 def seconds(text: str) -> float:
-    """A number of seconds above 0."""
-    number = float(text)
+    """A number of seconds above 0.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
     if not 0 < number < 1e9:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
     return number

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any, Final
 
-from turnspan.cli._arguments import add_json, add_store, server_rooms, store_of
+from turnspan.cli._arguments import add_json, add_store, server_rooms, shown_store, store_of
 from turnspan.cli._output import note, print_json, show_line, shown_time
 from turnspan.errors import SettingsError
 
@@ -28,7 +28,7 @@ MAX_CHARS: Final = 100
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
-    parser.add_argument("what", choices=("create", "list", "revoke"))
+    parser.add_argument("what", choices=("create", "list", "revoke"), help="what to do")
     parser.add_argument("id", nargs="?", metavar="ID", help="the key to revoke")
     parser.add_argument(
         "--project", metavar="NAME", default="default", help="whose it is (default)"
@@ -51,14 +51,14 @@ def run(args: argparse.Namespace) -> int:
         SettingsError: a scope is unknown, or there is no such key.
     """
     server_rooms()
-    if (args.id is None) == (args.what == "revoke"):
-        raise SettingsError(
-            f"{args.what} takes {'an' if args.id is None else 'no'} ID", fix="see --help"
-        )
+    if args.what == "revoke" and args.id is None:
+        raise SettingsError("revoke takes an ID", fix="`turnspan keys list` shows them")
+    if args.what != "revoke" and args.id is not None:
+        fix = "name it with --name, or its project with --project"
+        raise SettingsError(f"{args.what} takes no ID", fix=fix)
     with store_of(args) as store:
         if args.what == "list":
-            for key in store.all_keys():
-                _show(key, args)
+            _list(store, args)
         elif args.what == "revoke":
             revoked = store.revoke_key(args.id)
             if revoked is None:
@@ -69,6 +69,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _list(store: Any, args: argparse.Namespace) -> None:
+    keys = store.all_keys()
+    for key in keys:
+        _show(key, args)
+    if not keys:
+        note(f"there is no key in {shown_store(args)}")
+
+
 def _create(store: Any, args: argparse.Namespace) -> None:
     scopes = frozenset(args.scopes.replace(",", " ").split())
     if not scopes or not scopes <= set(SCOPES):
@@ -77,7 +85,8 @@ def _create(store: Any, args: argparse.Namespace) -> None:
         )
     if not 0 < len(args.project) <= MAX_CHARS or len(args.name) > MAX_CHARS:
         raise SettingsError(
-            "a project has 1 to 100 characters, a name at most as many", fix="shorten it"
+            "a project has 1 to 100 characters, a name at most as many",
+            fix="give others, or leave out --project for `default`",
         )
     key, secret = store.create_key(project=args.project, name=args.name, scopes=scopes)
     if args.json:

@@ -102,13 +102,15 @@ def _limits(given: list[str]) -> Any:
         name, _, text = each.partition("=")
         if name not in known:
             raise SettingsError(f"there is no limit {name!r}", fix="see `--limits help`")
+        is_whole = "int" in str(known[name].type)
         try:
-            value = size_of(text) if "int" in str(known[name].type) else float(text)
+            value = size_of(text) if is_whole else float(text)
             if not value > 0:
                 raise ValueError
         except ValueError:
             raise SettingsError(
-                f"--limits {each} is no number above 0", fix=f"write {name}=N"
+                f"--limits {each} is no {'whole ' * is_whole}number above 0",
+                fix=f"write {name}=N" + ", where N may be a size such as 16MiB" * is_whole,
             ) from None
         chosen[name] = value
     return Limits(**chosen)

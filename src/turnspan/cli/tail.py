@@ -48,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
         _print(line, args)
     if not args.json:
         _print_known_feedback(history, seen)
+        if not seen:
+            _tell_empty(history, args)
     if args.once:
         return 0
     known = set(seen)
@@ -59,6 +61,14 @@ def run(args: argparse.Namespace) -> int:
         elif line.startswith(FEEDBACK) and not args.json and _is_wanted(line, args):
             _print_feedback(line)
     return 0
+
+
+def _tell_empty(history: History, args: argparse.Namespace) -> None:
+    from turnspan.cli._output import note
+
+    of = "" if args.session is None else f" of the session {args.session!r}"
+    if args.last:
+        note(f"no turn{of} has been recorded in {history.directory.path}")
 
 
 def _last(history: History, args: argparse.Namespace) -> list[bytes]:

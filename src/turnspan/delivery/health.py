@@ -61,7 +61,7 @@ class Health:
     refused: int = 0
     unsent: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
-    """By reason: docs/metrics.md lists them."""
+    """By reason: docs/delivery.md lists them."""
     sampled_out: int = 0
     """Turns that ended and were left out by `sample`: nobody lost them."""
     parked: str | None = None

@@ -110,9 +110,11 @@ def _without_user_info(text: str, url: str) -> str:
 def _scheme_name(url: str) -> str:
     match = _SCHEME.match(url)
     if match is None:
+        over_grpc = re.match(r"[a-z]+\+grpcs?:", url, re.IGNORECASE)
+        known = f"begin with a scheme: {_EXAMPLES}; for a file write file:PATH"
         raise ExporterError(
             f"{_shown(url)} is no URL that an exporter could serve",
-            fix=f"begin with a scheme: {_EXAMPLES}; for a file write file:PATH",
+            fix="write otlp+http://HOST:4318, for OTLP goes over HTTP" if over_grpc else known,
         )
     name = match[1].lower()
     name = "http" if name == "https" else name

@@ -37,19 +37,20 @@ def read(
     ``emergence+https://`` and ``uniqos+https://`` are read in those dialects. A field that a
     dialect does not carry is empty, and each turn says so: a `Cut` in its `truncated` names
     it. Turns are chosen by what is set: ``since`` (inclusive) and ``until`` (exclusive) are
-    datetimes or nanoseconds. The key is ``api_key``, else that of the URL, else
-    `TURNSPAN_API_KEY`. Some dialects ask for a session or a project: docs/reading.md.
+    datetimes (local ones where they have no zone) or nanoseconds. The key is ``api_key``, else
+    that of the URL, else `TURNSPAN_API_KEY`. Some dialects ask for a session or a project:
+    docs/reading.md.
 
     Raises:
         ReaderError: the URL is no place to read from, or its dialect cannot choose by what
-            was asked; while iterating, it does not answer or refuses.
+            was asked, or that cannot be read; while iterating, it does not answer or refuses.
     """
+    chosen_by = {"session_id": session_id, "user_id": user_id, "agent": agent}
+    _check_texts(**chosen_by, project_id=project_id)
     query = Query(
-        session_id=session_id,
-        user_id=user_id,
-        agent=agent,
-        since=_ns(since),
-        until=_ns(until),
+        **chosen_by,
+        since=_ns("since", since),
+        until=_ns("until", until),
         project_id=project_id,
     )
     given = {} if api_key is None else {"api_key": api_key}
@@ -78,8 +79,19 @@ def _marked(reader: Reader, query: Query, turns: Iterator[Turn]) -> Iterator[Tur
         reader.close()
 
 
-def _ns(at: datetime | int | None) -> int | None:
-    if not isinstance(at, datetime):
+def _check_texts(**given: object) -> None:
+    for name, said in given.items():
+        if said is not None and not isinstance(said, str):
+            raise ReaderError(f"{name}={said!r} is no text", fix=f"give {name}='…'")
+
+
+def _ns(name: str, at: datetime | int | None) -> int | None:
+    """As nanoseconds; a datetime without a zone is local time."""
+    if at is None or type(at) is int:
         return at
+    if not isinstance(at, datetime):
+        raise ReaderError(
+            f"{name}={at!r} is no time", fix="give a datetime, or nanoseconds since the epoch"
+        )
     since = (at if at.tzinfo else at.astimezone()) - _EPOCH
     return since // timedelta(microseconds=1) * 1_000

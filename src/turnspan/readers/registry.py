@@ -39,14 +39,21 @@ def build(url: str, *, settings: Settings, key_given: bool = False) -> Reader:
     name = "http" if name == "https" else name
     factory = _built_in(name) or _installed(name)
     if factory is None:
-        raise ReaderError(
-            f"nothing is known to read {without_credentials(url)!r}",
-            fix=f"begin with one of: {', '.join(known_schemes())}",
-        )
+        raise ReaderError(f"nothing is known to read {without_credentials(url)!r}", fix=_fix(url))
     try:
         return factory(_without_user(url) if key_given else url, settings=settings)
     except ExporterError as error:  # an address is read by what exporters read theirs with
         raise ReaderError(error.what, fix=error.fix) from None
+
+
+def _fix(url: str) -> str:
+    if re.match(r"[\w.-]+:\d+(?:/|$)", url):
+        return f"write http://{url}"
+    known = ("" if name == "http" else f"{name}+" for name in known_schemes())
+    return (
+        f"begin with one of: {', '.join(sorted(f'{prefix}https://' for prefix in known))}; "
+        "a journal on this machine is read by `turnspan tail --once --json`"
+    )
 
 
 def known_schemes() -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from langchain_core.tracers.context import register_configure_hook
 
 from turnspan.integrations import Installed, Patches, contained
 from turnspan_langchain.handler import TurnspanHandler
+from turnspan_langchain.options import check_handler
 
 __all__ = ["install"]
 
@@ -44,7 +45,11 @@ def install(handler: TurnspanHandler | None = None) -> Installed:
     A run that is given a `TurnspanHandler` of its own is recorded by that one alone, with its
     options. Installed already, it does nothing. `undo` of what it answers takes it back; runs
     that are open then are recorded to their end.
+
+    Raises:
+        TurnspanError: ``handler`` is none.
     """
+    check_handler(handler, TurnspanHandler)
     with _lock:
         if _everywhere.handler is not None:
             return Installed(None)

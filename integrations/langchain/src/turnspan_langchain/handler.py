@@ -17,6 +17,7 @@ from turnspan.integrations import Opening, Runs, contained
 from turnspan_langchain.chains import Chains, Start
 from turnspan_langchain.graphs import Callbacks, ambient_parent
 from turnspan_langchain.messages import question_of, read_message, said_by_tool
+from turnspan_langchain.options import check_options
 from turnspan_langchain.places import Place, attempt_of
 from turnspan_langchain.replies import model_asked, model_replied, reply_in, text_of_token, usage_in
 
@@ -38,6 +39,9 @@ class TurnspanHandler(Callbacks):
     every other runnable that isn't tagged as hidden is a step too, and a chain that calls
     neither model nor tool a turn. ``state`` is whether a graph's state before and after is
     kept. ``runs`` is where runs are recorded, if not with what `turnspan.configure()` built.
+
+    Raises:
+        TurnspanError: an option is of another type.
     """
 
     raise_error = False
@@ -52,6 +56,7 @@ class TurnspanHandler(Callbacks):
         state: bool = True,
         runs: Runs | None = None,
     ) -> None:
+        check_options(agent=agent, depth=depth, chains=chains, state=state)
         self._options: dict[str, Any] = {
             "agent": agent,
             "depth": depth,
