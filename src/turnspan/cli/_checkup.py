@@ -110,12 +110,22 @@ class Checkup:
             yield Finding("settings", WARNING, f"{name} is no variable of turnspan", fix)
 
     def _of_directory(self) -> Iterator[Finding]:
+        from turnspan.journal.lock import HAS_LOCKS
+
         if self.directory is None:
             yield Finding(
                 "directory",
                 WARNING,
                 "no directory: turns are kept in memory and are lost with the process",
                 "set TURNSPAN_DIR",
+            )
+            return
+        if not HAS_LOCKS:
+            yield Finding(
+                "directory",
+                WARNING,
+                "this system has no POSIX file locks: turns are kept in memory only",
+                "nothing to do: what was not delivered is lost with the process",
             )
             return
         path = self.directory.path
