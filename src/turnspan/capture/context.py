@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from turnspan.capture.elsewhere import awaited_in, consumed_in
 from turnspan.capture.relay import alike, called, is_stream, relayed
+from turnspan.capture.texts import plain_text
 from turnspan.errors import CaptureError
 from turnspan.notices import say
 
@@ -228,7 +229,8 @@ def _user_id(given: object) -> str | None:
 
 def _metadata(given: Mapping[str, Any] | None) -> dict[str, Any]:
     entries = dict(given or {})
-    known = {key: item for key, item in entries.items() if type(key) is str}
+    named = ((plain_text(key), item) for key, item in entries.items())
+    known = {key: item for key, item in named if key is not None}
     if len(known) < len(entries):
         say("metadata", "names of metadata are strings: %d left out", len(entries) - len(known))
     return known
@@ -237,7 +239,7 @@ def _metadata(given: Mapping[str, Any] | None) -> dict[str, Any]:
 def _tags(given: Sequence[str]) -> tuple[str, ...]:
     """Its tags; a single string is one tag, not one for each of its characters."""
     tags = (given,) if isinstance(given, str) else tuple(given)
-    known = tuple(tag for tag in tags if type(tag) is str)
+    known = tuple(text for tag in tags if (text := plain_text(tag)) is not None)
     if len(known) < len(tags):
         say("tags", "a tag is a string: %d left out", len(tags) - len(known))
     return known

@@ -83,7 +83,9 @@ def _is_tool(fields: Fields) -> bool:
     if word_of(fields.get("name")):
         return "type" in fields or any(key in fields for key in _PARAMETERS)
     inner = as_fields(fields.get("function"))
-    return (inner is not None and bool(word_of(inner.get("name")))) or set(fields) == {"type"}
+    return (inner is not None and bool(word_of(inner.get("name")))) or (
+        len(fields) == 1 and "type" in fields
+    )
 
 
 def _definition(tool: object, limits: Limits) -> Fields:

@@ -10,6 +10,7 @@ from turnspan.capture.contents import set_input, set_output
 from turnspan.capture.context import current_draft
 from turnspan.capture.drafts import USAGE_KEYS, Draft, StepDraft, TurnDraft
 from turnspan.capture.parts import Fields
+from turnspan.capture.texts import plain_text
 from turnspan.capture.values import encodable, to_json
 from turnspan.capture.weight import weigh
 from turnspan.notices import say
@@ -98,8 +99,8 @@ class OpenStep:
         """Say which model was asked."""
         if not self or not isinstance(self._draft, StepDraft):
             return
-        known = {"provider": provider, "request_model": name}
-        given = {key: value for key, value in known.items() if type(value) is str}
+        known = {"provider": plain_text(provider), "request_model": plain_text(name)}
+        given = {key: value for key, value in known.items() if value is not None}
         self._draft.merge("model", given)
 
     def _try(self, what: str, do: Any, *args: Any) -> None:
@@ -152,10 +153,11 @@ def _add_reasoning(draft: Draft, text: str) -> None:
 def _add_tags(turn: TurnDraft, tags: tuple[object, ...]) -> None:
     known = list(turn.fields.get("tags", ()))
     for tag in tags:
-        if type(tag) is not str:
+        text = plain_text(tag)
+        if text is None:
             say("tags", "a tag is a string, not %s: left out", type(tag).__name__)
-        elif tag not in known:
-            known.append(encodable(tag))
+        elif text not in known:
+            known.append(encodable(text))
     turn.fields["tags"] = known
 
 
