@@ -13,6 +13,7 @@ from turnspan.capture.conversation import Conversation
 from turnspan.capture.parts import looks_like_message, message_of
 from turnspan.capture.values import Limits
 from turnspan.exporters.memory import MemoryExporter
+from turnspan.schema import Content
 
 
 def said(role: str, text: str) -> dict[str, object]:
@@ -311,3 +312,30 @@ def test_large_media_are_kept_whole_where_that_is_asked_for(tmp_path):
     (part,) = memory.turns[0].messages[0].parts
 
     assert (part.type, part.fields["content"]) == ("blob", LARGE)
+
+
+def test_what_stands_beside_the_messages_is_kept_by_its_name(tape):
+    """An agent's with what was said last, a model's alone; what is no data by its type."""
+
+    @turnspan.model
+    def ask(messages, client, **more):
+        return "Rain."
+
+    @turnspan.agent
+    def desk(messages, client=None, locale="en", user=None):
+        return ask(messages, client, model="m", seed=1, user=user, metadata={"k": [1]})
+
+    said = [{"role": "user", "content": "Weather?"}]
+    desk(said, object(), locale="nb", user="ada")
+    desk(said, object())
+    whole, plain = tape.turns
+
+    assert whole.input == Content(
+        content='{"messages":"Weather?","client":"<object>","locale":"nb","user":"ada"}',
+        mime_type="application/json",
+    )
+    assert whole.steps[0].input.content == '{"client":"<object>","user":"ada","metadata":{"k":[1]}}'
+    assert whole.steps[0].model.parameters == {"seed": 1}
+    assert plain.input == Content(content="Weather?")
+    assert [turn.input_messages for turn in tape.turns] == [((0, 1),), ((0, 1),)]
+    assert [len(turn.messages) for turn in tape.turns] == [1, 1]
