@@ -25,6 +25,9 @@ def put_rest(recorder: Recorder, turn: TurnDraft) -> None:
         put_state(recorder, turn, "state_after")
     if turn.open_steps:
         _sweep(turn)
+    if turn.steps_left_out:
+        why = f"the turn has more than {len(turn.steps)} steps: {turn.steps_left_out} left out"
+        turn.cut("steps", why)
     if turn.usage is not None and "usage" not in fields:
         fields["usage"] = turn.usage
     if turn.conversation is not None:

@@ -137,7 +137,7 @@ def current_step() -> OpenStep:
 def _set_metadata(draft: Draft, entries: Fields) -> None:
     for name, item in entries.items():
         written = to_json(item, draft.recorder.limits)
-        where = f"metadata/{name}"
+        where = draft.path(f"metadata/{name}")
         if written.cut is not None:
             draft.turn.cut(where, written.cut, written.size_bytes)
         if weigh(draft.recorder, draft.turn, where, len(written.text)):
@@ -146,7 +146,7 @@ def _set_metadata(draft: Draft, entries: Fields) -> None:
 
 def _add_reasoning(draft: Draft, text: str) -> None:
     said = encodable(text)
-    if weigh(draft.recorder, draft.turn, "reasoning", len(said)):
+    if weigh(draft.recorder, draft.turn, draft.path("reasoning"), len(said)):
         draft.add_text("reasoning", said)
 
 

@@ -25,6 +25,7 @@ from turnspan.capture.lines import LINE, SHORT_CHARS, Nowhere, careful_line, lin
 from turnspan.capture.options import Options
 from turnspan.capture.redaction import Redaction
 from turnspan.capture.values import Limits, to_json
+from turnspan.capture.weight import bounded_steps, weigh_error
 from turnspan.interrupts import is_anothers
 from turnspan.notices import say
 from turnspan.ports import Activation, Clock, Ids, SpanSource, TurnLog
@@ -260,7 +261,7 @@ class Recorder:
 
     def note_error(self, draft: Draft, error: BaseException) -> None:
         """Put ``error`` on ``draft``, as far as the policy lets it be told."""
-        draft.fields["error"] = error_of(error, self.limits)
+        draft.fields["error"] = weigh_error(self, draft, error_of(error, self.limits))
 
     def abandon(self, draft: Draft) -> None:
         """Leave the context of a draft whose record was lost."""
@@ -371,10 +372,11 @@ class Recorder:
         """Write what a long turn has done so far, should it be cut off."""
         for record in turn.new_step_records():
             self._append(line_of(record))
+        bounded_steps(self, turn)
 
     def _close_turn(self, turn: TurnDraft, fields: Fields) -> None:
         if turn.steps:
-            fields["steps"] = turn.steps
+            fields["steps"] = bounded_steps(self, turn)
         if turn.has_more or turn.open_steps:
             put_rest(self, turn)
         if (notes := self._end_span(turn.span, fields)) is not None:

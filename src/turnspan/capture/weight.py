@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from turnspan.capture.drafts import TurnDraft
+from turnspan.capture.drafts import Draft, Fields, TurnDraft
 
 if TYPE_CHECKING:
     from turnspan.capture.recorder import Recorder
 
-__all__ = ["weigh", "weigh_messages"]
+__all__ = ["bounded_steps", "weigh", "weigh_error", "weigh_messages"]
+
+STEP_BYTES: Final = 512  # what a step holds beside its contents, generously
+MIN_STEPS: Final = 16
 
 
 def weigh(recorder: Recorder, turn: TurnDraft, where: str, size: int) -> bool:
@@ -20,6 +23,28 @@ def weigh(recorder: Recorder, turn: TurnDraft, where: str, size: int) -> bool:
     turn.size -= size
     turn.cut(where, f"the turn is over {recorder.max_turn_bytes} bytes", size)
     return False
+
+
+def weigh_error(recorder: Recorder, draft: Draft, error: Fields) -> Fields:
+    """``error`` as far as it fits into its turn; that of the turn itself is always told."""
+    for key in ("message", "stacktrace"):
+        size = len(error.get(key, ""))
+        if draft is draft.turn:
+            draft.turn.size += size
+        elif size and not weigh(recorder, draft.turn, draft.path(f"error/{key}"), size):
+            del error[key]
+    return error
+
+
+def bounded_steps(recorder: Recorder, turn: TurnDraft) -> list[Fields]:
+    """The steps of ``turn``, those beyond so many left out; how many, it says at its end."""
+    most = max(MIN_STEPS, recorder.max_turn_bytes // STEP_BYTES)
+    if len(turn.steps) > most:
+        turn.steps_left_out += len(turn.steps) - most
+        turn.has_more = True
+        turn.steps_journalled = min(turn.steps_journalled, most)
+        del turn.steps[most:]
+    return turn.steps
 
 
 def weigh_messages(recorder: Recorder, turn: TurnDraft, first: int) -> None:
