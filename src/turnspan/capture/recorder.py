@@ -24,6 +24,7 @@ from turnspan.capture.guarded import guarded
 from turnspan.capture.lines import LINE, SHORT_CHARS, Nowhere, careful_line, line_of, shortened
 from turnspan.capture.options import Options
 from turnspan.capture.redaction import Redaction
+from turnspan.capture.span_notes import bounded_notes
 from turnspan.capture.values import Limits, to_json
 from turnspan.capture.weight import bounded_steps, weigh_error
 from turnspan.interrupts import is_anothers
@@ -236,7 +237,7 @@ class Recorder:
         turn.open_steps.pop(fields["id"], None)
         shown = fields if draft.span.mode == "own" else with_context(turn, fields)
         if (notes := self._end_span(draft.span, shown)) is not None:
-            fields["span"] = notes
+            fields["span"] = bounded_notes(self, draft, notes)
         if turn.ended:
             self.late_steps += not draft.told
             return
@@ -380,7 +381,7 @@ class Recorder:
         if turn.has_more or turn.open_steps:
             put_rest(self, turn)
         if (notes := self._end_span(turn.span, fields)) is not None:
-            fields["span"] = notes
+            fields["span"] = bounded_notes(self, turn, notes)
         fields["record"] = "turn"
         fields["resource"] = self._resource
         fields["schema_version"] = SCHEMA_VERSION
