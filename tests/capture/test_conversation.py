@@ -339,3 +339,62 @@ def test_what_stands_beside_the_messages_is_kept_by_its_name(tape):
     assert plain.input == Content(content="Weather?")
     assert [turn.input_messages for turn in tape.turns] == [((0, 1),), ((0, 1),)]
     assert [len(turn.messages) for turn in tape.turns] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        "r" * 3000,
+        {"rows": ["r" * 100] * 30},
+        '{"k":"' + "r" * 3000 + '"}',
+        "\ud800" * 3000,
+        {"half \ud800": ["r" * 3000]},
+    ],
+)
+def test_what_tools_were_given_and_answered_counts_towards_the_turns_budget(record, result):
+    """A long talk with tools makes no turn that no server takes; what is left out is named."""
+    tape = record(max_turn_bytes=20_000)
+
+    @turnspan.model
+    def ask(messages):
+        return {"role": "assistant", "content": "y"}
+
+    @turnspan.agent
+    def work():
+        said = [{"role": "user", "content": "?"}]
+        for n in range(40):
+            call = {"id": f"c{n}", "function": {"name": "f", "arguments": {"a": "x" * 1000}}}
+            said.append({"role": "assistant", "content": "", "tool_calls": [call]})
+            said.append({"role": "tool", "tool_call_id": f"c{n}", "content": result})
+        ask(said)
+
+    work()
+    whole = [bool(message.parts) for message in tape.turn.messages]
+
+    assert len(tape.log.lines[-1]) < 40_000
+    assert whole[:4] == [True] * 4
+    assert whole[-2] is False
+    assert {cut.why for cut in tape.turn.truncated[:50]} == {"the turn is over 20000 bytes"}
+
+
+@pytest.mark.parametrize("place", ["response", "arguments"])
+def test_a_tools_text_over_the_budget_is_cut_and_says_so(record, place):
+    """As any other text of a message is."""
+    tape = record(limits=Limits(max_bytes=1000))
+    given, answered = ("x" * 2000, "y") if place == "arguments" else ("x", "y" * 2000)
+    call = {"id": "c", "function": {"name": "f", "arguments": given}}
+
+    @turnspan.model
+    def ask(messages):
+        return None
+
+    with turnspan.turn():
+        ask([{"role": "assistant", "tool_calls": [call]},
+             {"role": "tool", "tool_call_id": "c", "content": answered}])  # fmt: skip
+    calls, answers = tape.turn.messages
+    cut = calls.parts[0].arguments if place == "arguments" else answers.parts[0].response
+
+    assert cut == ("x" if place == "arguments" else "y") * 1000
+    assert [(note.where, note.why) for note in tape.turn.truncated] == [
+        ("messages/0" if place == "arguments" else "messages/1", "over 1000 bytes")
+    ]

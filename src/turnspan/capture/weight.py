@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
 
 from turnspan.capture.drafts import Draft, Fields, TurnDraft
 
@@ -53,12 +55,42 @@ def weigh_messages(recorder: Recorder, turn: TurnDraft, first: int) -> None:
     for place, message in enumerate(recorder.conversation(turn).messages[first:], first):
         size = 0
         for part in message["parts"]:
-            text = part.get("content")
-            size += len(text) if type(text) is str else 64
-            if type(text) is str and _is_over(longest, text):
+            size += _size(part)
+            if any(type(said) is str and _is_over(longest, said) for said in part.values()):
                 turn.cut(f"messages/{place}", f"over {recorder.max_bytes} bytes")
         if not weigh(recorder, turn, f"messages/{place}", size):
             message["parts"] = []
+
+
+def _size(part: Fields) -> int:
+    """How much a part of a message holds: what was said, or what a tool was given or answered."""
+    size = 64
+    for said in part.values():
+        if type(said) is str:
+            size += len(said)
+        elif said is not None:
+            size += _size_of(said)
+    return size
+
+
+def _size_of(value: Any) -> int:
+    """The length of ``value`` as JSON; about that, where no encoder takes it."""
+    try:
+        return len(orjson.dumps(value))
+    except TypeError:  # a lone surrogate, or nested too deep
+        return _counted(value)
+
+
+def _counted(value: Any) -> int:
+    size, left = 0, [value]
+    while left:
+        item = left.pop()
+        size += len(item) + 2 if type(item) is str else 8
+        if type(item) is dict:
+            left += (*item, *item.values())
+        elif type(item) is list:
+            left += item
+    return size
 
 
 def _is_over(longest: int, text: str) -> bool:
