@@ -398,3 +398,46 @@ def test_a_tools_text_over_the_budget_is_cut_and_says_so(record, place):
     assert [(note.where, note.why) for note in tape.turn.truncated] == [
         ("messages/0" if place == "arguments" else "messages/1", "over 1000 bytes")
     ]
+
+
+@pytest.mark.parametrize(
+    "given, answered, places",
+    [
+        (object(), "y", ["messages/0"]),
+        ({"deep": [object()]}, {"ok": 1}, ["messages/0"]),
+        ({"ok": 1}, list(range(30_000)), ["messages/1"]),
+        ({"ok": 1}, [{"type": "image", "data": "aGk="}, {"type": "odd", "it": object()}], []),
+    ],
+)
+def test_structured_data_of_a_tool_that_is_not_whole_says_so(tape, given, answered, places):
+    """Arguments and results in messages, as anywhere else; nothing of the note is in them."""
+    call = {"id": "c", "function": {"name": "f", "arguments": given}}
+
+    @turnspan.model
+    def ask(messages):
+        return None
+
+    with turnspan.turn():
+        ask([{"role": "assistant", "tool_calls": [call]},
+             {"role": "tool", "tool_call_id": "c", "content": answered}])  # fmt: skip
+
+    assert [note.where for note in tape.turn.truncated] == places
+    assert b"turnspan.cut" not in tape.log.lines[-1]
+
+
+def test_a_call_that_a_model_asks_for_and_is_not_whole_says_so(tape):
+    """What it answers is a message like any other."""
+
+    @turnspan.model
+    def ask(question):
+        call = {"id": "c", "function": {"name": "f", "arguments": {"x": object()}}}
+        message = {"role": "assistant", "content": None, "tool_calls": [call]}
+        return {"choices": [{"message": message, "finish_reason": "tool_calls"}]}
+
+    with turnspan.turn():
+        ask("?")
+
+    assert [(note.where, note.why) for note in tape.turn.truncated] == [
+        ("messages/0", "could not be read: <object>")
+    ]
+    assert b"turnspan.cut" not in tape.log.lines[-1]

@@ -16,6 +16,7 @@ from turnspan.capture.stored import Entries, plain
 from turnspan.capture.values import Limits, cut_text, to_json
 
 __all__ = [
+    "WHY_CUT",
     "Fields",
     "as_fields",
     "looks_like_message",
@@ -30,6 +31,7 @@ __all__ = [
 
 Fields = dict[str, Any]
 
+WHY_CUT: Final = "turnspan.cut"
 MEDIA_BASE64_CHARS: Final = 32 * 1024
 _LANGCHAIN_ROLES: Final = {
     "human": "user",
@@ -136,7 +138,10 @@ def without_media(value: object, limits: Limits) -> object:
     fields = [as_fields(block) or {} for block in blocks]
     if not any(_BLOCKS.get(word_of(block.get("type"))) is _media for block in fields):
         return value
-    return [part for block in blocks for part in _block(block, limits)]
+    parts = [part for block in blocks for part in _block(block, limits)]
+    for part in parts:
+        part.pop(WHY_CUT, None)  # inside a result nobody would look for it
+    return parts
 
 
 def _role(fields: Fields) -> str:
@@ -218,13 +223,14 @@ def _tool_call(call: object, limits: Limits) -> Fields:
     arguments = next(
         (function[key] for key in ("arguments", "args", "input") if key in function), None
     )
-    part["arguments"] = _json(arguments, limits)
+    part["arguments"] = _json(arguments, limits, part)
     return part
 
 
 def _response(call_id: object, response: object, limits: Limits) -> Fields:
     shown = response if type(response) is str else without_media(response, limits)
-    part: Fields = {"type": "tool_call_response", "response": _json(shown, limits)}
+    part: Fields = {"type": "tool_call_response"}
+    part["response"] = _json(shown, limits, part)
     if known := word_of(call_id):
         part["id"] = known
     return part
@@ -233,17 +239,23 @@ def _response(call_id: object, response: object, limits: Limits) -> Fields:
 def _other(fields: Fields, limits: Limits) -> Fields:
     """A part of a kind that the conventions have no name for: kept under its own."""
     kept = {key: item for key, item in fields.items() if key != "type"}
-    return {"type": word_of(fields["type"]), "content": _json(kept, limits)}
+    part: Fields = {"type": word_of(fields["type"])}
+    part["content"] = _json(kept, limits, part)
+    return part
 
 
 def _as_it_is(fields: Fields, limits: Limits) -> Fields:
     """A part in the conventions' own form."""
-    kept = _json({key: item for key, item in fields.items() if key != "type"}, limits)
-    return {**kept, "type": word_of(fields["type"])}
+    part: Fields = {}
+    kept = _json({key: item for key, item in fields.items() if key != "type"}, limits, part)
+    return {**kept, **part, "type": word_of(fields["type"])}
 
 
-def _json(value: object, limits: Limits) -> Any:
-    """Structured data, whether it came as such or as JSON text; shared with nobody."""
+def _json(value: object, limits: Limits, part: Fields) -> Any:
+    """Structured data, whether it came as such or as JSON text; shared with nobody.
+
+    Why it is not whole stands in ``part`` until the turn knows: see `weigh_messages`.
+    """
     if type(value) is str:
         if not value.startswith(("{", "[")) or len(value) > limits.max_bytes:
             return _cut(value, limits)
@@ -251,7 +263,10 @@ def _json(value: object, limits: Limits) -> Any:
             return orjson.loads(value)
         except orjson.JSONDecodeError:
             return _cut(value, limits)
-    return orjson.loads(to_json(value, limits).text)
+    written = to_json(value, limits)
+    if written.cut is not None:
+        part[WHY_CUT] = written.cut
+    return orjson.loads(written.text)
 
 
 def _media(fields: Fields, limits: Limits) -> Fields:

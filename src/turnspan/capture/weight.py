@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from turnspan.capture.drafts import Draft, Fields, TurnDraft
+from turnspan.capture.parts import WHY_CUT
 
 if TYPE_CHECKING:
     from turnspan.capture.recorder import Recorder
@@ -55,6 +56,8 @@ def weigh_messages(recorder: Recorder, turn: TurnDraft, first: int) -> None:
     for place, message in enumerate(recorder.conversation(turn).messages[first:], first):
         size = 0
         for part in message["parts"]:
+            if (why := part.pop(WHY_CUT, None)) is not None:
+                turn.cut(f"messages/{place}", why)
             size += _size(part)
             if any(type(said) is str and _is_over(longest, said) for said in part.values()):
                 turn.cut(f"messages/{place}", f"over {recorder.max_bytes} bytes")
