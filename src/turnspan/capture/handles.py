@@ -96,8 +96,11 @@ class OpenStep:
         self._draft.merge("usage", known)
 
     def set_model(self, *, provider: str | None = None, name: str | None = None) -> None:
-        """Say which model was asked."""
-        if not self or not isinstance(self._draft, StepDraft):
+        """Say which model was asked. A turn has none of its own: it is left out there, and said."""
+        if not self or self._draft is None:
+            return
+        if not isinstance(self._draft, StepDraft):
+            say("model", "a turn has no model of its own: use current_step() under turnspan.model")
             return
         known = {"provider": plain_text(provider), "request_model": plain_text(name)}
         given = {key: value for key, value in known.items() if value is not None}
