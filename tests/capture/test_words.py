@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 
 import pytest
 
@@ -110,3 +111,60 @@ def test_nothing_that_a_model_is_asked_for_is_asked_anything(tape, name):
     assert tape.recorder.failures == 0
     assert len(tape.turn.steps) == 4
     assert key.hashed == 1
+
+
+LONG = "x" * 2_000_000
+
+
+def answered(**more):
+    choice = {"message": {"role": "assistant", "content": "y"}, "finish_reason": "stop"}
+    return {"choices": [{**choice, **more.pop("choice", {})}], **more}
+
+
+@pytest.mark.parametrize(
+    "asked, reply",
+    [
+        ({"model": LONG}, None),
+        ({"stop": LONG}, None),
+        ({"stop": [LONG, LONG]}, None),
+        ({"previous_response_id": LONG}, None),
+        ({"reasoning_effort": LONG}, None),
+        ({"response_format": {"type": LONG}}, None),
+        ({}, answered(id=LONG, model=LONG)),
+        ({}, answered(choice={"finish_reason": LONG})),
+        ({}, {"role": "assistant", "name": LONG, "content": "y"}),
+    ],
+)
+def test_what_is_short_by_nature_is_kept_short_of_a_model(tape, asked, reply):
+    """A name or an id has no budget of its own: what no name is ends with `…`."""
+
+    @turnspan.model
+    def call(question, **more):
+        return reply
+
+    with turnspan.turn():
+        call("?", **asked)
+
+    assert len(tape.log.lines[-1]) < 10_000
+    assert tape.recorder.failures == 0
+
+
+def test_what_is_short_by_nature_is_kept_short_of_a_turn(tape):
+    """Tags, who asked, the agent's name and the names of metadata: to the last white space."""
+
+    @turnspan.model
+    def call():
+        turnspan.current_step().set_model(provider=LONG, name="a model " + LONG)
+        turnspan.current_step().set_metadata(**{LONG: 1})
+
+    with (
+        turnspan.session("s", user_id=LONG, tags=[LONG], metadata={LONG: 1}),
+        turnspan.turn(agent=LONG) as turn,
+    ):
+        turn.add_tags("tag " + LONG)
+        call()
+
+    assert len(tape.log.lines[-1]) < 10_000
+    assert tape.turn.tags == ("…", "tag…")
+    assert re.fullmatch("x{160}-[0-9a-f]{32}", tape.turn.user_id)
+    assert tape.step.model == Model(provider="…", request_model="a model…")

@@ -10,7 +10,7 @@ from turnspan.capture.contents import set_input, set_output
 from turnspan.capture.context import current_draft
 from turnspan.capture.drafts import USAGE_KEYS, Draft, StepDraft, TurnDraft
 from turnspan.capture.parts import Fields
-from turnspan.capture.texts import plain_text
+from turnspan.capture.texts import plain_text, short
 from turnspan.capture.values import encodable, to_json
 from turnspan.capture.weight import weigh
 from turnspan.notices import say
@@ -103,7 +103,7 @@ class OpenStep:
             say("model", "a turn has no model of its own: use current_step() under turnspan.model")
             return
         known = {"provider": plain_text(provider), "request_model": plain_text(name)}
-        given = {key: value for key, value in known.items() if value is not None}
+        given = {key: short(value) for key, value in known.items() if value is not None}
         self._draft.merge("model", given)
 
     def _try(self, what: str, do: Any, *args: Any) -> None:
@@ -138,7 +138,8 @@ def current_step() -> OpenStep:
 
 
 def _set_metadata(draft: Draft, entries: Fields) -> None:
-    for name, item in entries.items():
+    for said, item in entries.items():
+        name = short(said)
         written = to_json(item, draft.recorder.limits)
         where = draft.path(f"metadata/{name}")
         if written.cut is not None:
@@ -159,8 +160,8 @@ def _add_tags(turn: TurnDraft, tags: tuple[object, ...]) -> None:
         text = plain_text(tag)
         if text is None:
             say("tags", "a tag is a string, not %s: left out", type(tag).__name__)
-        elif text not in known:
-            known.append(encodable(text))
+        elif (word := short(text)) not in known:
+            known.append(encodable(word))
     turn.fields["tags"] = known
 
 

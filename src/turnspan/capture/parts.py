@@ -13,6 +13,7 @@ from typing import Any, Final
 import orjson
 
 from turnspan.capture.stored import Entries, plain
+from turnspan.capture.texts import short
 from turnspan.capture.values import Limits, cut_text, to_json
 
 __all__ = [
@@ -99,7 +100,7 @@ def message_of(value: object, limits: Limits) -> Fields:
     role = _role(fields)
     message: Fields = {"role": role, "parts": parts_of(fields, role, limits)}
     if not _is_item(fields) and (name := word_of(fields.get("name"))):
-        message["name"] = name
+        message["name"] = short(name)
     return message
 
 
@@ -146,7 +147,7 @@ def without_media(value: object, limits: Limits) -> object:
 
 def _role(fields: Fields) -> str:
     if role := word_of(fields.get("role")):
-        return "system" if role == "developer" else role
+        return "system" if role == "developer" else short(role)
     kind = word_of(fields.get("type"))
     if kind.endswith("_call"):
         return "assistant"

@@ -20,6 +20,7 @@ from turnspan.capture.parts import (
     rows_of,
     word_of,
 )
+from turnspan.capture.texts import short
 from turnspan.capture.values import Limits
 
 __all__ = ["Reply", "read_reply"]
@@ -92,7 +93,7 @@ def _langchain(fields: Fields, result: object, limits: Limits) -> Reply:
     named = {"model": _first(meta, "model_name", "model"), "id": meta.get("id")}
     model = _model(named, reasons)
     if provider := word_of(meta.get("model_provider")):
-        model["provider"] = provider
+        model["provider"] = short(provider)
     return Reply(message, _langchain_usage(fields.get("usage_metadata")), model, (result,))
 
 
@@ -109,7 +110,7 @@ def _langchain_result(fields: Fields, _: object, limits: Limits) -> Reply:
     if not reply.usage:
         reply.usage = _openai_usage(_first(output, "token_usage", "usage"))
     if name := word_of(output.get("model_name")):
-        reply.model.setdefault("response_model", name)
+        reply.model.setdefault("response_model", short(name))
     return reply
 
 
@@ -126,9 +127,9 @@ def _finish(message: Fields, reasons: list[str]) -> None:
 def _model(fields: Fields, reasons: list[str]) -> Fields:
     model: Fields = {}
     if name := word_of(fields.get("model")):
-        model["response_model"] = name
+        model["response_model"] = short(name)
     if response_id := word_of(fields.get("id")):
-        model["response_id"] = response_id
+        model["response_id"] = short(response_id)
     if reasons:
         model["finish_reasons"] = reasons
     return model
@@ -140,7 +141,7 @@ def _first(fields: Fields, *keys: str) -> Any:
 
 
 def _words(given: Iterable[object]) -> list[str]:
-    return [word for item in given if (word := word_of(item))]
+    return [short(word) for item in given if (word := word_of(item))]
 
 
 def _openai_usage(given: object) -> Fields:

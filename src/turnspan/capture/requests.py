@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from turnspan.capture.definitions import Definitions, looks_like_tools
 from turnspan.capture.drafts import Draft, Fields
 from turnspan.capture.parts import as_fields, word_of
-from turnspan.capture.texts import plain_text
+from turnspan.capture.texts import plain_text, short
 from turnspan.capture.values import encodable
 from turnspan.capture.weight import weigh, weigh_messages
 
@@ -27,7 +27,7 @@ def put_request(recorder: Recorder, draft: Draft, named: dict[str, Any]) -> None
     model: Fields = {}
     for name in _MODEL_NAMES:
         if (asked := plain_text(named.get(name))) is not None:
-            model["request_model"] = asked
+            model["request_model"] = short(asked)
             del named[name]
     said = _tells(recorder)
     parameters = {
@@ -90,12 +90,12 @@ def _parameter(name: str, value: object, *, said: bool) -> Any:
         return value
     if (text := plain_text(value)) is not None:
         is_one = name in _WORDS or (said and name in _TEXTS)
-        return encodable(text) if is_one else None
+        return encodable(short(text)) if is_one else None
     if name == "response_format" and value is not None:
         return _format(value)
     if said and name in _TEXTS and (kind is list or kind is tuple):
         words = map(plain_text, value)  # type: ignore[call-overload]  # it is a row
-        return [encodable(word) for word in words if word is not None] or None
+        return [encodable(short(word)) for word in words if word is not None] or None
     return None
 
 
@@ -104,7 +104,7 @@ def _format(value: object) -> Fields | None:
     if isinstance(value, type):
         return {"type": "json_schema"}
     kind = word_of((as_fields(value) or {}).get("type"))
-    return {"type": kind} if kind else None
+    return {"type": short(kind)} if kind else None
 
 
 def _are_blocks(value: object) -> bool:
