@@ -9,8 +9,8 @@ import pytest
 from pydantic import BaseModel
 
 import turnspan
-from turnspan.capture.conversation import Conversation
-from turnspan.capture.parts import looks_like_message, message_of
+from turnspan.capture.conversation import MAX_MESSAGES, Conversation
+from turnspan.capture.parts import MAX_PARTS, looks_like_message, message_of
 from turnspan.capture.values import Limits
 from turnspan.exporters.memory import MemoryExporter
 from turnspan.schema import Content
@@ -441,3 +441,46 @@ def test_a_call_that_a_model_asks_for_and_is_not_whole_says_so(tape):
         ("messages/0", "could not be read: <object>")
     ]
     assert b"turnspan.cut" not in tape.log.lines[-1]
+
+
+def test_of_very_many_messages_the_first_are_kept(tape):
+    """Reading them is the caller's time; what was seen before is still known, the rest named."""
+    history = [{"role": "user", "content": str(n)} for n in range(MAX_MESSAGES + 500)]
+
+    @turnspan.model
+    def ask(messages):
+        return None
+
+    with turnspan.turn():
+        ask(history[:10])
+        ask(history)
+        ask(history[5:])
+    turn = tape.turn
+
+    assert [message.text for message in turn.messages] == [str(n) for n in range(MAX_MESSAGES)]
+    assert [step.input_messages for step in turn.steps] == [
+        ((0, 10),),
+        ((0, MAX_MESSAGES),),
+        ((5, MAX_MESSAGES),),
+    ]
+    assert [(cut.where, cut.why) for cut in turn.truncated] == [
+        ("messages", "more than 10000 messages")
+    ]
+
+
+@pytest.mark.parametrize("field", ["content", "tool_calls"])
+def test_of_very_many_parts_the_first_are_kept(tape, field):
+    """Blocks of one message, or calls that it asks for."""
+    call = {"function": {"name": "f", "arguments": {}}}
+    block = {"type": "text", "text": "x"}
+    rows = [block if field == "content" else {**call, "id": str(n)} for n in range(MAX_PARTS + 5)]
+
+    @turnspan.model
+    def ask(messages):
+        return {"choices": [{"message": {"role": "assistant", field: rows}}]}
+
+    with turnspan.turn():
+        ask([{"role": "assistant", field: rows}])
+
+    assert {len(message.parts) for message in tape.turn.messages} == {MAX_PARTS}
+    assert {cut.why for cut in tape.turn.truncated} == {"more than 1000 parts"}

@@ -17,6 +17,7 @@ from turnspan.capture.texts import short
 from turnspan.capture.values import Limits, cut_text, to_json
 
 __all__ = [
+    "MAX_PARTS",
     "WHY_CUT",
     "Fields",
     "as_fields",
@@ -32,6 +33,7 @@ __all__ = [
 
 Fields = dict[str, Any]
 
+MAX_PARTS: Final = 1000
 WHY_CUT: Final = "turnspan.cut"
 MEDIA_BASE64_CHARS: Final = 32 * 1024
 _LANGCHAIN_ROLES: Final = {
@@ -115,10 +117,12 @@ def parts_of(fields: Fields, role: str, limits: Limits) -> list[Fields]:
     if refusal := word_of(fields.get("refusal")):
         parts.append(_text(refusal, limits))
     called = {part.get("id") for part in parts if part["type"] == "tool_call"}
-    for call in rows_of(fields.get("tool_calls")):
+    calls = rows_of(fields.get("tool_calls"))
+    for call in calls[:MAX_PARTS]:
         part = _tool_call(call, limits)
         if part.get("id") is None or part["id"] not in called:
             parts.append(part)
+    _note_more(parts, calls)
     return parts
 
 
@@ -177,8 +181,15 @@ def _content(content: object, limits: Limits) -> list[Fields]:
     if type(content) is str:
         return [_text(content, limits)] if content else []
     if type(content) is list or type(content) is tuple:
-        return [part for block in content for part in _block(block, limits)]
+        parts = [part for block in content[:MAX_PARTS] for part in _block(block, limits)]
+        _note_more(parts, content)
+        return parts
     return [_text(_shown(content, limits), limits)]
+
+
+def _note_more(parts: list[Fields], given: list[Any] | tuple[Any, ...]) -> None:
+    if len(given) > MAX_PARTS and parts:
+        parts[-1][WHY_CUT] = f"more than {MAX_PARTS} parts"
 
 
 def _block(block: object, limits: Limits) -> list[Fields]:

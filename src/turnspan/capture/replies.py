@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from turnspan.capture.parts import (
+    MAX_PARTS,
     Fields,
     as_fields,
     looks_like_message,
@@ -50,7 +51,7 @@ def read_reply(result: object, limits: Limits) -> Reply | None:
 
 
 def _chat_completion(fields: Fields, _: object, limits: Limits) -> Reply:
-    choices = [as_fields(choice) or {} for choice in fields["choices"]]
+    choices = [as_fields(choice) or {} for choice in fields["choices"][:MAX_PARTS]]
     first = choices[0] if choices else {}
     source = _first(first, "message", "delta")
     message = message_of({"role": "assistant"} if source is None else source, limits)
@@ -63,7 +64,7 @@ def _chat_completion(fields: Fields, _: object, limits: Limits) -> Reply:
 
 def _responses(fields: Fields, _: object, limits: Limits) -> Reply:
     parts: list[Fields] = []
-    for item in fields["output"]:
+    for item in fields["output"][:MAX_PARTS]:
         entry = as_fields(item) or {}
         told = entry.get("content") if word_of(entry.get("type")) == "message" else [entry]
         parts += parts_of({"content": told}, "assistant", limits)

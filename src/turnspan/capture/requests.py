@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from turnspan.capture.definitions import Definitions, looks_like_tools
+from turnspan.capture.definitions import MAX_TOOLS, Definitions, looks_like_tools
 from turnspan.capture.drafts import Draft, Fields
 from turnspan.capture.parts import as_fields, word_of
 from turnspan.capture.texts import plain_text, short
@@ -54,7 +54,9 @@ def put_tools(recorder: Recorder, draft: Draft, tools: Any) -> None:
     def fits(place: int, size: int) -> bool:
         return weigh(recorder, turn, f"tool_definitions/{place}", size)
 
-    if ranges := turn.definitions.given(tools, fits):
+    if len(tools) > MAX_TOOLS:
+        turn.cut("tool_definitions", f"more than {MAX_TOOLS} tools at once")
+    if ranges := turn.definitions.given(tools[:MAX_TOOLS], fits):
         draft.fields["input_tools"] = ranges
 
 
