@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROGRAMS = Path(__file__).parents[2] / "benchmarks"
 
 
@@ -28,6 +30,7 @@ def test_every_handler_names_what_it_needs_installed(program):
 
 def test_each_run_that_is_measured_is_a_turn_that_was_exported(tmp_path):
     """In sync and in async; a process without a handler makes nothing, and nobody complains."""
+    pytest.importorskip("turnspan_langchain", reason="the plugin is not installed")
     requests = "".join(json.dumps({"kind": kind, "runs": 3}) + "\n" for kind in ("sync", "async"))
     made = {}
     for handler in (["turnspan"], []):
