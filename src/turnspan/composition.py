@@ -25,6 +25,7 @@ from turnspan.delivery.metering import MeasuredLog, Metering, metering_of
 from turnspan.delivery.settlement import OnDelivered, unheard
 from turnspan.exporters.observed import ObservedLog
 from turnspan.journal import Directory, Journal, RingLog
+from turnspan.journal.lock import HAS_LOCKS
 from turnspan.notices import say
 from turnspan.ports import Clock, Exporter, Ids, Observer, SpanSource, takes_feedback
 from turnspan.schema import RandomIds
@@ -264,6 +265,13 @@ def _journal(
 ) -> Journal | None:
     """The journal in the directory asked for; None where a ring has to do."""
     if settings.directory is None or settings.disabled:
+        return None
+    if not HAS_LOCKS:
+        say(
+            "directory",
+            "this system has no POSIX file locks: turns are kept in memory only, until they are "
+            "delivered",
+        )
         return None
     directory = Directory(os.path.abspath(settings.directory))
     try:

@@ -116,7 +116,8 @@ class Settings:
     )
     max_turn_bytes: int = _option(
         8 * 2**20,
-        "Beyond this, contents of steps are cut.",
+        "Beyond this, contents and errors of steps are cut; so are steps beyond one for each 512 "
+        "bytes.",
         env="TURNSPAN_MAX_TURN_BYTES",
         unit="bytes",
     )

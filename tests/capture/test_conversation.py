@@ -9,10 +9,11 @@ import pytest
 from pydantic import BaseModel
 
 import turnspan
-from turnspan.capture.conversation import Conversation
-from turnspan.capture.parts import looks_like_message, message_of
+from turnspan.capture.conversation import MAX_MESSAGES, Conversation
+from turnspan.capture.parts import MAX_PARTS, looks_like_message, message_of
 from turnspan.capture.values import Limits
 from turnspan.exporters.memory import MemoryExporter
+from turnspan.schema import Content
 
 
 def said(role: str, text: str) -> dict[str, object]:
@@ -311,3 +312,175 @@ def test_large_media_are_kept_whole_where_that_is_asked_for(tmp_path):
     (part,) = memory.turns[0].messages[0].parts
 
     assert (part.type, part.fields["content"]) == ("blob", LARGE)
+
+
+def test_what_stands_beside_the_messages_is_kept_by_its_name(tape):
+    """An agent's with what was said last, a model's alone; what is no data by its type."""
+
+    @turnspan.model
+    def ask(messages, client, **more):
+        return "Rain."
+
+    @turnspan.agent
+    def desk(messages, client=None, locale="en", user=None):
+        return ask(messages, client, model="m", seed=1, user=user, metadata={"k": [1]})
+
+    said = [{"role": "user", "content": "Weather?"}]
+    desk(said, object(), locale="nb", user="ada")
+    desk(said, object())
+    whole, plain = tape.turns
+
+    assert whole.input == Content(
+        content='{"messages":"Weather?","client":"<object>","locale":"nb","user":"ada"}',
+        mime_type="application/json",
+    )
+    assert whole.steps[0].input.content == '{"client":"<object>","user":"ada","metadata":{"k":[1]}}'
+    assert whole.steps[0].model.parameters == {"seed": 1}
+    assert plain.input == Content(content="Weather?")
+    assert [turn.input_messages for turn in tape.turns] == [((0, 1),), ((0, 1),)]
+    assert [len(turn.messages) for turn in tape.turns] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        "r" * 3000,
+        {"rows": ["r" * 100] * 30},
+        '{"k":"' + "r" * 3000 + '"}',
+        "\ud800" * 3000,
+        {"half \ud800": ["r" * 3000]},
+    ],
+)
+def test_what_tools_were_given_and_answered_counts_towards_the_turns_budget(record, result):
+    """A long talk with tools makes no turn that no server takes; what is left out is named."""
+    tape = record(max_turn_bytes=20_000)
+
+    @turnspan.model
+    def ask(messages):
+        return {"role": "assistant", "content": "y"}
+
+    @turnspan.agent
+    def work():
+        said = [{"role": "user", "content": "?"}]
+        for n in range(40):
+            call = {"id": f"c{n}", "function": {"name": "f", "arguments": {"a": "x" * 1000}}}
+            said.append({"role": "assistant", "content": "", "tool_calls": [call]})
+            said.append({"role": "tool", "tool_call_id": f"c{n}", "content": result})
+        ask(said)
+
+    work()
+    whole = [bool(message.parts) for message in tape.turn.messages]
+
+    assert len(tape.log.lines[-1]) < 40_000
+    assert whole[:4] == [True] * 4
+    assert whole[-2] is False
+    assert {cut.why for cut in tape.turn.truncated[:50]} == {"the turn is over 20000 bytes"}
+
+
+@pytest.mark.parametrize("place", ["response", "arguments"])
+def test_a_tools_text_over_the_budget_is_cut_and_says_so(record, place):
+    """As any other text of a message is."""
+    tape = record(limits=Limits(max_bytes=1000))
+    given, answered = ("x" * 2000, "y") if place == "arguments" else ("x", "y" * 2000)
+    call = {"id": "c", "function": {"name": "f", "arguments": given}}
+
+    @turnspan.model
+    def ask(messages):
+        return None
+
+    with turnspan.turn():
+        ask([{"role": "assistant", "tool_calls": [call]},
+             {"role": "tool", "tool_call_id": "c", "content": answered}])  # fmt: skip
+    calls, answers = tape.turn.messages
+    cut = calls.parts[0].arguments if place == "arguments" else answers.parts[0].response
+
+    assert cut == ("x" if place == "arguments" else "y") * 1000
+    assert [(note.where, note.why) for note in tape.turn.truncated] == [
+        ("messages/0" if place == "arguments" else "messages/1", "over 1000 bytes")
+    ]
+
+
+@pytest.mark.parametrize(
+    "given, answered, places",
+    [
+        (object(), "y", ["messages/0"]),
+        ({"deep": [object()]}, {"ok": 1}, ["messages/0"]),
+        ({"ok": 1}, list(range(30_000)), ["messages/1"]),
+        ({"ok": 1}, [{"type": "image", "data": "aGk="}, {"type": "odd", "it": object()}], []),
+    ],
+)
+def test_structured_data_of_a_tool_that_is_not_whole_says_so(tape, given, answered, places):
+    """Arguments and results in messages, as anywhere else; nothing of the note is in them."""
+    call = {"id": "c", "function": {"name": "f", "arguments": given}}
+
+    @turnspan.model
+    def ask(messages):
+        return None
+
+    with turnspan.turn():
+        ask([{"role": "assistant", "tool_calls": [call]},
+             {"role": "tool", "tool_call_id": "c", "content": answered}])  # fmt: skip
+
+    assert [note.where for note in tape.turn.truncated] == places
+    assert b"turnspan.cut" not in tape.log.lines[-1]
+
+
+def test_a_call_that_a_model_asks_for_and_is_not_whole_says_so(tape):
+    """What it answers is a message like any other."""
+
+    @turnspan.model
+    def ask(question):
+        call = {"id": "c", "function": {"name": "f", "arguments": {"x": object()}}}
+        message = {"role": "assistant", "content": None, "tool_calls": [call]}
+        return {"choices": [{"message": message, "finish_reason": "tool_calls"}]}
+
+    with turnspan.turn():
+        ask("?")
+
+    assert [(note.where, note.why) for note in tape.turn.truncated] == [
+        ("messages/0", "could not be read: <object>")
+    ]
+    assert b"turnspan.cut" not in tape.log.lines[-1]
+
+
+def test_of_very_many_messages_the_first_are_kept(tape):
+    """Reading them is the caller's time; what was seen before is still known, the rest named."""
+    history = [{"role": "user", "content": str(n)} for n in range(MAX_MESSAGES + 500)]
+
+    @turnspan.model
+    def ask(messages):
+        return None
+
+    with turnspan.turn():
+        ask(history[:10])
+        ask(history)
+        ask(history[5:])
+    turn = tape.turn
+
+    assert [message.text for message in turn.messages] == [str(n) for n in range(MAX_MESSAGES)]
+    assert [step.input_messages for step in turn.steps] == [
+        ((0, 10),),
+        ((0, MAX_MESSAGES),),
+        ((5, MAX_MESSAGES),),
+    ]
+    assert [(cut.where, cut.why) for cut in turn.truncated] == [
+        ("messages", "more than 10000 messages")
+    ]
+
+
+@pytest.mark.parametrize("field", ["content", "tool_calls"])
+def test_of_very_many_parts_the_first_are_kept(tape, field):
+    """Blocks of one message, or calls that it asks for."""
+    call = {"function": {"name": "f", "arguments": {}}}
+    block = {"type": "text", "text": "x"}
+    rows = [block if field == "content" else {**call, "id": str(n)} for n in range(MAX_PARTS + 5)]
+
+    @turnspan.model
+    def ask(messages):
+        return {"choices": [{"message": {"role": "assistant", field: rows}}]}
+
+    with turnspan.turn():
+        ask([{"role": "assistant", field: rows}])
+
+    assert {len(message.parts) for message in tape.turn.messages} == {MAX_PARTS}
+    assert {cut.why for cut in tape.turn.truncated} == {"more than 1000 parts"}

@@ -269,3 +269,15 @@ def test_a_lone_surrogate_is_replaced(tape):
 
     assert (turn.input.content, turn.output.content) == ("in?", "out?")
     assert (turn.reasoning, turn.tags, turn.metadata) == ("why?", ("tag?",), {"key": "value?"})
+
+
+def test_a_model_of_a_turn_is_left_out_and_said(tape, caplog):
+    """It belongs to the step that asked it; what never had a handle stays silent."""
+    turnspan.current_turn().set_model(name="gpt-test")
+    with turnspan.turn() as turn:
+        turn.set_model(provider="openai", name="gpt-test")
+
+    assert "model" not in tape.records[-1]
+    assert caplog.messages == [
+        "a turn has no model of its own: use current_step() under turnspan.model"
+    ]

@@ -594,3 +594,26 @@ def test_a_model_stream_that_is_cut_leaves_no_half_secret(record):
 
     assert turn.steps[0].output.content.startswith("word word")
     assert b"sk-pr" not in written(tape)
+
+
+def test_a_handle_that_is_passed_on_shows_nothing_of_its_turn(record):
+    """What a draft holds is hidden only as it is written: of ours a type's name is recorded."""
+    tape = record(policy=turnspan.Policy(content={"input": "none"}))
+
+    @turnspan.tool
+    def look(*given):
+        return given
+
+    with turnspan.turn(agent="desk", input=SECRET) as turn:
+        look(turn, turnspan.current_turn(), tape.recorder, turn._draft)
+        look(turnspan.health())
+    shown, health = tape.turn.steps
+
+    assert SECRET.encode() not in b"".join(tape.log.lines)
+    assert json.loads(shown.output.content) == [
+        "<turnspan.capture.handles.OpenTurn>",
+        "<turnspan.capture.handles.OpenTurn>",
+        "<turnspan.capture.recorder.Recorder>",
+        "<turnspan.capture.drafts.TurnDraft>",
+    ]
+    assert json.loads(health.output.content)[0]["recorded"] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import pytest
@@ -499,3 +500,75 @@ def test_a_lone_surrogate_in_a_name_costs_no_turn(tape):
     assert tape.turn.agent.name == "na?me"
     assert tape.turn.trace.trace_id == f"{1:032x}"
     assert tape.turn.metadata == {"k?": "v?"}
+
+
+def test_errors_count_towards_the_turns_budget(record):
+    """A tool that fails time and again leaves no more than that; the turn's own error is told."""
+    tape = record(max_turn_bytes=10_000)
+
+    @turnspan.tool
+    def fetch():
+        raise ValueError("no " * 300)
+
+    @turnspan.agent
+    def gather(question):
+        for _ in range(15):
+            with contextlib.suppress(ValueError):
+                fetch()
+        fetch()
+
+    with pytest.raises(ValueError, match="no no"):
+        gather("go")
+    told = [bool(step.error.message) for step in tape.turn.steps]
+
+    assert len(tape.log.lines[-1]) < 25_000
+    assert told == sorted(told, reverse=True)
+    assert set(told) == {True, False}
+    assert {step.error.type for step in tape.turn.steps} == {"ValueError"}
+    assert tape.turn.error.message == "no " * 300
+    assert tape.turn.truncated[-1].where == f"steps/{tape.turn.steps[-1].id}/error/stacktrace"
+
+
+@pytest.mark.parametrize("each_s", [0.0, 0.3])
+def test_a_turn_of_very_many_steps_keeps_the_first_and_counts_the_others(record, each_s):
+    """Its line has a bound, short or long as it may have been; tokens of all are summed."""
+    tape = record(max_turn_bytes=10_240)
+
+    @turnspan.model
+    def use(n):
+        tape.clock.advance(each_s)
+        turnspan.current_step().set_usage(input_tokens=1)
+
+    @turnspan.agent
+    def gather(question):
+        for n in range(100):
+            use(n)
+
+    gather("go")
+    turn = tape.turn
+    journalled = [record for record in tape.records if record["record"] == "step"]
+
+    assert [step.model.parameters for step in turn.steps] == [{"n": n} for n in range(20)]
+    assert [(cut.where, cut.why) for cut in turn.truncated] == [
+        ("steps", "the turn has more than 20 steps: 80 left out")
+    ]
+    assert turn.usage.input_tokens == 100
+    assert [record["step"]["model"]["parameters"] for record in journalled] == [
+        {"n": n} for n in range(100 if each_s else 0)
+    ]
+
+
+def test_what_a_step_loses_is_named_where_it_stands(record):
+    """Metadata and reasoning that don't fit any more are those of a step, not of the turn."""
+    tape = record(max_turn_bytes=100)
+
+    @turnspan.tool
+    def note():
+        turnspan.current_step().set_metadata(big="x" * 200)
+        turnspan.current_step().add_reasoning("y" * 200)
+
+    with turnspan.turn():
+        note()
+    at = f"steps/{tape.turn.steps[0].id}"
+
+    assert [cut.where for cut in tape.turn.truncated] == [f"{at}/metadata/big", f"{at}/reasoning"]

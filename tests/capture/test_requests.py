@@ -183,3 +183,15 @@ def test_tools_offered_from_many_threads_keep_their_places(tape):
         for step in tape.turn.steps
     ]
     assert sorted(found) == [[tool["name"] for tool in row] for row in offered]
+
+
+def test_of_very_many_tools_the_first_are_kept(tape):
+    """Reading them is the caller's time; that there were more is said."""
+    with turnspan.turn():
+        ask(ASKED, tools=[{**WEATHER, "name": f"n{n}"} for n in range(1500)])
+
+    assert len(tape.turn.tool_definitions) == 1000
+    assert tape.step.input_tools == ((0, 1000),)
+    assert [(cut.where, cut.why) for cut in tape.turn.truncated] == [
+        ("tool_definitions", "more than 1000 tools at once")
+    ]

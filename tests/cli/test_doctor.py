@@ -59,6 +59,7 @@ def test_each_setting_says_where_it_comes_from(call, monkeypatch, tmp_path):
     monkeypatch.setenv("TURNSPAN_API_KEY", "hush")
     monkeypatch.setenv("TURNSPAN_EXPORTERS", "http://me:hush@127.0.0.1:9")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=hush")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://me:hush@otel.example/in?k=hush")
     monkeypatch.setenv("OTEL_SERVICE_NAME", "shop")
     by_argument = call("doctor", "--json", "--dir", "here")
     by_environment = call("doctor", "--json")
@@ -75,6 +76,7 @@ def test_each_setting_says_where_it_comes_from(call, monkeypatch, tmp_path):
     assert row(by_environment, "api_key")["value"] == "(hidden)"
     assert row(by_environment, "exporters")["value"] == ["http://127.0.0.1:9"]
     assert by_environment.json["opentelemetry"] == {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "https://otel.example/in",
         "OTEL_EXPORTER_OTLP_HEADERS": "(hidden)",
         "OTEL_SERVICE_NAME": "shop",
     }

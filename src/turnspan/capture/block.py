@@ -10,6 +10,7 @@ from turnspan.capture.context import current_draft
 from turnspan.capture.drafts import Draft, TurnDraft
 from turnspan.capture.handles import OpenTurn
 from turnspan.capture.recorder import Recorder
+from turnspan.capture.texts import plain_text, short
 
 __all__ = ["turn"]
 
@@ -27,7 +28,7 @@ class turn:  # noqa: N801  # a context manager that reads as a noun at the call 
     __slots__ = ("_agent", "_draft", "_input")
 
     def __init__(self, *, agent: str | None = None, input: object = None) -> None:
-        self._agent = agent if type(agent) is str and agent else "agent"
+        self._agent = short(plain_text(agent) or "agent")
         self._input = input
         self._draft: Draft | None = None
 

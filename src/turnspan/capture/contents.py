@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from turnspan.capture.beside import beside
 from turnspan.capture.calls import Call, messages_in
 from turnspan.capture.conversation import Conversation, Ranges
 from turnspan.capture.drafts import Draft, TurnDraft
@@ -80,6 +81,8 @@ def _put_arguments(recorder: Recorder, draft: Draft, kind: str, named: dict[str,
         if kind == "model":
             put_instructions(recorder, draft, named)
         _put_messages(recorder, draft, named.pop(name))
+        if named and (more := beside(named)):
+            _put_beside(recorder, draft, name, more)
     elif len(named) == 1 and issubclass(type(only := next(iter(named.values()))), str):
         _put_text(recorder, draft, "input", str.__str__(only))
     elif named:
@@ -204,6 +207,12 @@ def _put_last_text(
             if message["role"] == "user":
                 _put_text(recorder, draft, "input", text_of(message))
                 return
+
+
+def _put_beside(recorder: Recorder, draft: Draft, name: str, more: dict[str, Any]) -> None:
+    """Several arguments are an object by name; of the messages it has what was said last."""
+    said = draft.fields.pop("input", None)
+    _put_json(recorder, draft, "input", more if said is None else {name: said["content"], **more})
 
 
 def _put_reply_facts(draft: Draft, reply: Reply) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from turnspan.capture.elsewhere import awaited_in, consumed_in
 from turnspan.capture.relay import alike, called, is_stream, relayed
+from turnspan.capture.texts import MAX_SHORT, plain_text, short
 from turnspan.errors import CaptureError
 from turnspan.notices import say
 
@@ -215,16 +216,21 @@ def _session_id(given: object) -> str | None:
     if len(given) <= MAX_SESSION_CHARS:
         return given
     say("session id", "a session id has %d characters: kept as 160 and a hash", len(given))
-    import hashlib  # here: long ids are rare
-
-    digest = hashlib.sha256(given.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{given[:160]}-{digest[:32]}"
+    return _digested(given)
 
 
 def _user_id(given: object) -> str | None:
     if given is not None and not isinstance(given, str):
         raise TypeError(f"a user id is a string or None, not {type(given).__name__}")
-    return given or None
+    return (given if len(given) <= MAX_SHORT else _digested(given)) if given else None
+
+
+def _digested(given: str) -> str:
+    """An id that is too long as its beginning and a hash, so that it stays apart from others."""
+    import hashlib  # here: long ids are rare
+
+    digest = hashlib.sha256(given.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{given[:160]}-{digest[:32]}"
 
 
 def _metadata(given: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -232,7 +238,8 @@ def _metadata(given: Mapping[str, Any] | None) -> dict[str, Any]:
         say("metadata", "metadata is a mapping, not %s: left out", type(given).__name__)
         return {}
     entries = dict(given or {})
-    known = {key: item for key, item in entries.items() if type(key) is str}
+    named = ((plain_text(key), item) for key, item in entries.items())
+    known = {short(key): item for key, item in named if key is not None}
     if len(known) < len(entries):
         say("metadata", "names of metadata are strings: %d left out", len(entries) - len(known))
     return known
@@ -244,7 +251,7 @@ def _tags(given: Sequence[str]) -> tuple[str, ...]:
         say("tags", "tags are a list of strings, not %s: left out", type(given).__name__)
         return ()
     tags = (given,) if isinstance(given, str) else tuple(given or ())
-    known = tuple(tag for tag in tags if type(tag) is str)
+    known = tuple(short(text) for tag in tags if (text := plain_text(tag)) is not None)
     if len(known) < len(tags):
         say("tags", "a tag is a string: %d left out", len(tags) - len(known))
     return known

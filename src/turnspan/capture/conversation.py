@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from turnspan.capture.parts import Fields, message_of
 from turnspan.capture.values import Limits
 
-__all__ = ["Conversation", "Ranges"]
+__all__ = ["MAX_MESSAGES", "Conversation", "Ranges"]
 
 Ranges = list[tuple[int, int]]
+
+MAX_MESSAGES: Final = 10_000  # of one turn: each takes the caller some microseconds
 
 
 class Conversation:
@@ -33,11 +35,13 @@ class Conversation:
         "_limits",
         "_lock",
         "_places",
+        "is_full",
         "messages",
     )
 
     def __init__(self, limits: Limits) -> None:
         self.messages: list[Fields] = []
+        self.is_full: bool = False
         self._limits = limits
         self._lock = threading.RLock()  # a finaliser may come by in the thread that holds it
         self._places: dict[int, int] = {}
@@ -57,7 +61,10 @@ class Conversation:
             else:
                 ranges, known = [], 0
             for message in messages[known:]:
-                _extend(ranges, self._place(message))
+                if len(self.messages) >= MAX_MESSAGES and id(message) not in self._places:
+                    self.is_full = True
+                else:
+                    _extend(ranges, self._place(message))
             self._last_ids, self._last_ranges = ids, list(ranges)
         return ranges
 

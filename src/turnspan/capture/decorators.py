@@ -247,7 +247,7 @@ def _written(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return {
         encodable(key): orjson.Fragment(to_json(item, Limits()).text)
         for key, item in metadata.items()
-        if type(key) is str
+        if issubclass(type(key), str)
     }
 
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from turnspan.capture.parts import Fields, as_fields, word_of
 from turnspan.capture.values import Limits, to_json
 
-__all__ = ["Definitions", "looks_like_tools"]
+__all__ = ["MAX_TOOLS", "Definitions", "looks_like_tools"]
 
+MAX_TOOLS: Final = 1000  # that a model is offered at once: each takes the caller some microseconds
 _PARAMETERS = ("parameters", "input_schema", "parametersJsonSchema")
 
 
@@ -76,14 +77,18 @@ def looks_like_tools(value: object) -> bool:
     """Whether ``value`` is a list of tool definitions of a known shape."""
     if (type(value) is not list and type(value) is not tuple) or not value:
         return False
-    return all((fields := as_fields(tool)) is not None and _is_tool(fields) for tool in value)
+    return all(
+        (fields := as_fields(tool)) is not None and _is_tool(fields) for tool in value[:MAX_TOOLS]
+    )
 
 
 def _is_tool(fields: Fields) -> bool:
     if word_of(fields.get("name")):
         return "type" in fields or any(key in fields for key in _PARAMETERS)
     inner = as_fields(fields.get("function"))
-    return (inner is not None and bool(word_of(inner.get("name")))) or set(fields) == {"type"}
+    return (inner is not None and bool(word_of(inner.get("name")))) or (
+        len(fields) == 1 and "type" in fields
+    )
 
 
 def _definition(tool: object, limits: Limits) -> Fields:

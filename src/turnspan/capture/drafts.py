@@ -124,6 +124,7 @@ class TurnDraft(Draft):
     size: int = 0  # characters of content kept so far
     usage: Fields | None = None  # summed over the model steps
     steps_journalled: int = 0
+    steps_left_out: int = 0  # because there were too many
     messages_journalled: int = 0
     tools_journalled: int = 0
     held_back: bool = False  # by sampling: recorded, and written only if it is to be kept

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from turnspan.capture.contents import put_state
 from turnspan.capture.context import current_draft
+from turnspan.capture.conversation import MAX_MESSAGES
 from turnspan.capture.drafts import Adopted, Draft, Fields, TurnDraft
 from turnspan.interrupts import is_anothers
 
@@ -25,10 +26,15 @@ def put_rest(recorder: Recorder, turn: TurnDraft) -> None:
         put_state(recorder, turn, "state_after")
     if turn.open_steps:
         _sweep(turn)
+    if turn.steps_left_out:
+        why = f"the turn has more than {len(turn.steps)} steps: {turn.steps_left_out} left out"
+        turn.cut("steps", why)
     if turn.usage is not None and "usage" not in fields:
         fields["usage"] = turn.usage
     if turn.conversation is not None:
         fields["messages"] = turn.conversation.messages
+        if turn.conversation.is_full:
+            turn.cut("messages", f"more than {MAX_MESSAGES} messages")
     if turn.definitions is not None:
         fields["tool_definitions"] = turn.definitions.kept
     if turn.cuts is not None:

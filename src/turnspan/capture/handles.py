@@ -10,6 +10,7 @@ from turnspan.capture.contents import set_input, set_output
 from turnspan.capture.context import current_draft
 from turnspan.capture.drafts import USAGE_KEYS, Draft, StepDraft, TurnDraft
 from turnspan.capture.parts import Fields
+from turnspan.capture.texts import plain_text, short
 from turnspan.capture.values import encodable, to_json
 from turnspan.capture.weight import weigh
 from turnspan.notices import say
@@ -95,11 +96,14 @@ class OpenStep:
         self._draft.merge("usage", known)
 
     def set_model(self, *, provider: str | None = None, name: str | None = None) -> None:
-        """Say which model was asked."""
-        if not self or not isinstance(self._draft, StepDraft):
+        """Say which model was asked. A turn has none of its own: it is left out there, and said."""
+        if not self or self._draft is None:
             return
-        known = {"provider": provider, "request_model": name}
-        given = {key: value for key, value in known.items() if type(value) is str}
+        if not isinstance(self._draft, StepDraft):
+            say("model", "a turn has no model of its own: use current_step() under turnspan.model")
+            return
+        known = {"provider": plain_text(provider), "request_model": plain_text(name)}
+        given = {key: short(value) for key, value in known.items() if value is not None}
         self._draft.merge("model", given)
 
     def _try(self, what: str, do: Any, *args: Any) -> None:
@@ -134,9 +138,10 @@ def current_step() -> OpenStep:
 
 
 def _set_metadata(draft: Draft, entries: Fields) -> None:
-    for name, item in entries.items():
+    for said, item in entries.items():
+        name = short(said)
         written = to_json(item, draft.recorder.limits)
-        where = f"metadata/{name}"
+        where = draft.path(f"metadata/{name}")
         if written.cut is not None:
             draft.turn.cut(where, written.cut, written.size_bytes)
         if weigh(draft.recorder, draft.turn, where, len(written.text)):
@@ -148,17 +153,18 @@ def _add_reasoning(draft: Draft, text: object) -> None:
         say("reasoning", "reasoning is a string, not %s: left out", type(text).__name__)
         return
     said = encodable(text)  # type: ignore[arg-type]  # as was just seen
-    if weigh(draft.recorder, draft.turn, "reasoning", len(said)):
+    if weigh(draft.recorder, draft.turn, draft.path("reasoning"), len(said)):
         draft.add_text("reasoning", said)
 
 
 def _add_tags(turn: TurnDraft, tags: tuple[object, ...]) -> None:
     known = list(turn.fields.get("tags", ()))
     for tag in tags:
-        if type(tag) is not str:
+        text = plain_text(tag)
+        if text is None:
             say("tags", "a tag is a string, not %s: left out", type(tag).__name__)
-        elif tag not in known:
-            known.append(encodable(tag))
+        elif (word := short(text)) not in known:
+            known.append(encodable(word))
     turn.fields["tags"] = known
 
 

@@ -13,9 +13,12 @@ from typing import Any, Final
 import orjson
 
 from turnspan.capture.stored import Entries, plain
+from turnspan.capture.texts import short
 from turnspan.capture.values import Limits, cut_text, to_json
 
 __all__ = [
+    "MAX_PARTS",
+    "WHY_CUT",
     "Fields",
     "as_fields",
     "looks_like_message",
@@ -30,6 +33,8 @@ __all__ = [
 
 Fields = dict[str, Any]
 
+MAX_PARTS: Final = 1000
+WHY_CUT: Final = "turnspan.cut"
 MEDIA_BASE64_CHARS: Final = 32 * 1024
 _LANGCHAIN_ROLES: Final = {
     "human": "user",
@@ -97,7 +102,7 @@ def message_of(value: object, limits: Limits) -> Fields:
     role = _role(fields)
     message: Fields = {"role": role, "parts": parts_of(fields, role, limits)}
     if not _is_item(fields) and (name := word_of(fields.get("name"))):
-        message["name"] = name
+        message["name"] = short(name)
     return message
 
 
@@ -112,10 +117,12 @@ def parts_of(fields: Fields, role: str, limits: Limits) -> list[Fields]:
     if refusal := word_of(fields.get("refusal")):
         parts.append(_text(refusal, limits))
     called = {part.get("id") for part in parts if part["type"] == "tool_call"}
-    for call in rows_of(fields.get("tool_calls")):
+    calls = rows_of(fields.get("tool_calls"))
+    for call in calls[:MAX_PARTS]:
         part = _tool_call(call, limits)
         if part.get("id") is None or part["id"] not in called:
             parts.append(part)
+    _note_more(parts, calls)
     return parts
 
 
@@ -136,12 +143,15 @@ def without_media(value: object, limits: Limits) -> object:
     fields = [as_fields(block) or {} for block in blocks]
     if not any(_BLOCKS.get(word_of(block.get("type"))) is _media for block in fields):
         return value
-    return [part for block in blocks for part in _block(block, limits)]
+    parts = [part for block in blocks for part in _block(block, limits)]
+    for part in parts:
+        part.pop(WHY_CUT, None)  # inside a result nobody would look for it
+    return parts
 
 
 def _role(fields: Fields) -> str:
     if role := word_of(fields.get("role")):
-        return "system" if role == "developer" else role
+        return "system" if role == "developer" else short(role)
     kind = word_of(fields.get("type"))
     if kind.endswith("_call"):
         return "assistant"
@@ -171,8 +181,15 @@ def _content(content: object, limits: Limits) -> list[Fields]:
     if type(content) is str:
         return [_text(content, limits)] if content else []
     if type(content) is list or type(content) is tuple:
-        return [part for block in content for part in _block(block, limits)]
+        parts = [part for block in content[:MAX_PARTS] for part in _block(block, limits)]
+        _note_more(parts, content)
+        return parts
     return [_text(_shown(content, limits), limits)]
+
+
+def _note_more(parts: list[Fields], given: list[Any] | tuple[Any, ...]) -> None:
+    if len(given) > MAX_PARTS and parts:
+        parts[-1][WHY_CUT] = f"more than {MAX_PARTS} parts"
 
 
 def _block(block: object, limits: Limits) -> list[Fields]:
@@ -218,13 +235,14 @@ def _tool_call(call: object, limits: Limits) -> Fields:
     arguments = next(
         (function[key] for key in ("arguments", "args", "input") if key in function), None
     )
-    part["arguments"] = _json(arguments, limits)
+    part["arguments"] = _json(arguments, limits, part)
     return part
 
 
 def _response(call_id: object, response: object, limits: Limits) -> Fields:
     shown = response if type(response) is str else without_media(response, limits)
-    part: Fields = {"type": "tool_call_response", "response": _json(shown, limits)}
+    part: Fields = {"type": "tool_call_response"}
+    part["response"] = _json(shown, limits, part)
     if known := word_of(call_id):
         part["id"] = known
     return part
@@ -233,17 +251,23 @@ def _response(call_id: object, response: object, limits: Limits) -> Fields:
 def _other(fields: Fields, limits: Limits) -> Fields:
     """A part of a kind that the conventions have no name for: kept under its own."""
     kept = {key: item for key, item in fields.items() if key != "type"}
-    return {"type": word_of(fields["type"]), "content": _json(kept, limits)}
+    part: Fields = {"type": word_of(fields["type"])}
+    part["content"] = _json(kept, limits, part)
+    return part
 
 
 def _as_it_is(fields: Fields, limits: Limits) -> Fields:
     """A part in the conventions' own form."""
-    kept = _json({key: item for key, item in fields.items() if key != "type"}, limits)
-    return {**kept, "type": word_of(fields["type"])}
+    part: Fields = {}
+    kept = _json({key: item for key, item in fields.items() if key != "type"}, limits, part)
+    return {**kept, **part, "type": word_of(fields["type"])}
 
 
-def _json(value: object, limits: Limits) -> Any:
-    """Structured data, whether it came as such or as JSON text; shared with nobody."""
+def _json(value: object, limits: Limits, part: Fields) -> Any:
+    """Structured data, whether it came as such or as JSON text; shared with nobody.
+
+    Why it is not whole stands in ``part`` until the turn knows: see `weigh_messages`.
+    """
     if type(value) is str:
         if not value.startswith(("{", "[")) or len(value) > limits.max_bytes:
             return _cut(value, limits)
@@ -251,7 +275,10 @@ def _json(value: object, limits: Limits) -> Any:
             return orjson.loads(value)
         except orjson.JSONDecodeError:
             return _cut(value, limits)
-    return orjson.loads(to_json(value, limits).text)
+    written = to_json(value, limits)
+    if written.cut is not None:
+        part[WHY_CUT] = written.cut
+    return orjson.loads(written.text)
 
 
 def _media(fields: Fields, limits: Limits) -> Fields:

@@ -24,7 +24,9 @@ from turnspan.capture.guarded import guarded
 from turnspan.capture.lines import LINE, SHORT_CHARS, Nowhere, careful_line, line_of, shortened
 from turnspan.capture.options import Options
 from turnspan.capture.redaction import Redaction
+from turnspan.capture.span_notes import bounded_notes
 from turnspan.capture.values import Limits, to_json
+from turnspan.capture.weight import bounded_steps, weigh_error
 from turnspan.interrupts import is_anothers
 from turnspan.notices import say
 from turnspan.ports import Activation, Clock, Ids, SpanSource, TurnLog
@@ -235,7 +237,7 @@ class Recorder:
         turn.open_steps.pop(fields["id"], None)
         shown = fields if draft.span.mode == "own" else with_context(turn, fields)
         if (notes := self._end_span(draft.span, shown)) is not None:
-            fields["span"] = notes
+            fields["span"] = bounded_notes(self, draft, notes)
         if turn.ended:
             self.late_steps += not draft.told
             return
@@ -260,7 +262,7 @@ class Recorder:
 
     def note_error(self, draft: Draft, error: BaseException) -> None:
         """Put ``error`` on ``draft``, as far as the policy lets it be told."""
-        draft.fields["error"] = error_of(error, self.limits)
+        draft.fields["error"] = weigh_error(self, draft, error_of(error, self.limits))
 
     def abandon(self, draft: Draft) -> None:
         """Leave the context of a draft whose record was lost."""
@@ -371,14 +373,15 @@ class Recorder:
         """Write what a long turn has done so far, should it be cut off."""
         for record in turn.new_step_records():
             self._append(line_of(record))
+        bounded_steps(self, turn)
 
     def _close_turn(self, turn: TurnDraft, fields: Fields) -> None:
         if turn.steps:
-            fields["steps"] = turn.steps
+            fields["steps"] = bounded_steps(self, turn)
         if turn.has_more or turn.open_steps:
             put_rest(self, turn)
         if (notes := self._end_span(turn.span, fields)) is not None:
-            fields["span"] = notes
+            fields["span"] = bounded_notes(self, turn, notes)
         fields["record"] = "turn"
         fields["resource"] = self._resource
         fields["schema_version"] = SCHEMA_VERSION

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from turnspan.capture.parts import (
+    MAX_PARTS,
     Fields,
     as_fields,
     looks_like_message,
@@ -20,6 +21,7 @@ from turnspan.capture.parts import (
     rows_of,
     word_of,
 )
+from turnspan.capture.texts import short
 from turnspan.capture.values import Limits
 
 __all__ = ["Reply", "read_reply"]
@@ -49,7 +51,7 @@ def read_reply(result: object, limits: Limits) -> Reply | None:
 
 
 def _chat_completion(fields: Fields, _: object, limits: Limits) -> Reply:
-    choices = [as_fields(choice) or {} for choice in fields["choices"]]
+    choices = [as_fields(choice) or {} for choice in fields["choices"][:MAX_PARTS]]
     first = choices[0] if choices else {}
     source = _first(first, "message", "delta")
     message = message_of({"role": "assistant"} if source is None else source, limits)
@@ -62,7 +64,7 @@ def _chat_completion(fields: Fields, _: object, limits: Limits) -> Reply:
 
 def _responses(fields: Fields, _: object, limits: Limits) -> Reply:
     parts: list[Fields] = []
-    for item in fields["output"]:
+    for item in fields["output"][:MAX_PARTS]:
         entry = as_fields(item) or {}
         told = entry.get("content") if word_of(entry.get("type")) == "message" else [entry]
         parts += parts_of({"content": told}, "assistant", limits)
@@ -92,7 +94,7 @@ def _langchain(fields: Fields, result: object, limits: Limits) -> Reply:
     named = {"model": _first(meta, "model_name", "model"), "id": meta.get("id")}
     model = _model(named, reasons)
     if provider := word_of(meta.get("model_provider")):
-        model["provider"] = provider
+        model["provider"] = short(provider)
     return Reply(message, _langchain_usage(fields.get("usage_metadata")), model, (result,))
 
 
@@ -109,7 +111,7 @@ def _langchain_result(fields: Fields, _: object, limits: Limits) -> Reply:
     if not reply.usage:
         reply.usage = _openai_usage(_first(output, "token_usage", "usage"))
     if name := word_of(output.get("model_name")):
-        reply.model.setdefault("response_model", name)
+        reply.model.setdefault("response_model", short(name))
     return reply
 
 
@@ -126,9 +128,9 @@ def _finish(message: Fields, reasons: list[str]) -> None:
 def _model(fields: Fields, reasons: list[str]) -> Fields:
     model: Fields = {}
     if name := word_of(fields.get("model")):
-        model["response_model"] = name
+        model["response_model"] = short(name)
     if response_id := word_of(fields.get("id")):
-        model["response_id"] = response_id
+        model["response_id"] = short(response_id)
     if reasons:
         model["finish_reasons"] = reasons
     return model
@@ -140,7 +142,7 @@ def _first(fields: Fields, *keys: str) -> Any:
 
 
 def _words(given: Iterable[object]) -> list[str]:
-    return [word for item in given if (word := word_of(item))]
+    return [short(word) for item in given if (word := word_of(item))]
 
 
 def _openai_usage(given: object) -> Fields:

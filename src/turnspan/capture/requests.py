@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from turnspan.capture.definitions import Definitions, looks_like_tools
+from turnspan.capture.definitions import MAX_TOOLS, Definitions, looks_like_tools
 from turnspan.capture.drafts import Draft, Fields
 from turnspan.capture.parts import as_fields, word_of
+from turnspan.capture.texts import plain_text, short
 from turnspan.capture.values import encodable
 from turnspan.capture.weight import weigh, weigh_messages
 
@@ -25,8 +26,9 @@ def put_request(recorder: Recorder, draft: Draft, named: dict[str, Any]) -> None
     """Take out of ``named`` the model's name, its parameters and the tools it is offered."""
     model: Fields = {}
     for name in _MODEL_NAMES:
-        if type(named.get(name)) is str:
-            model["request_model"] = named.pop(name)
+        if (asked := plain_text(named.get(name))) is not None:
+            model["request_model"] = short(asked)
+            del named[name]
     said = _tells(recorder)
     parameters = {
         name: read
@@ -52,7 +54,9 @@ def put_tools(recorder: Recorder, draft: Draft, tools: Any) -> None:
     def fits(place: int, size: int) -> bool:
         return weigh(recorder, turn, f"tool_definitions/{place}", size)
 
-    if ranges := turn.definitions.given(tools, fits):
+    if len(tools) > MAX_TOOLS:
+        turn.cut("tool_definitions", f"more than {MAX_TOOLS} tools at once")
+    if ranges := turn.definitions.given(tools[:MAX_TOOLS], fits):
         draft.fields["input_tools"] = ranges
 
 
@@ -64,8 +68,10 @@ def put_instructions(recorder: Recorder, draft: Draft, named: dict[str, Any]) ->
     """
     for name in _INSTRUCTIONS:
         said = named.get(name)
-        if said and (type(said) is str or _are_blocks(said)):
-            message = {"role": "system", "content": named.pop(name)}
+        text = plain_text(said)
+        if text or _are_blocks(said):
+            del named[name]
+            message = {"role": "system", "content": said if text is None else text}
             conversation = recorder.conversation(draft.turn)
             known = len(conversation.messages)
             draft.fields["system_instructions"] = conversation.instructed(message)
@@ -84,14 +90,14 @@ def _parameter(name: str, value: object, *, said: bool) -> Any:
     kind = type(value)
     if kind is int or kind is float or kind is bool:
         return value
-    if type(value) is str:
+    if (text := plain_text(value)) is not None:
         is_one = name in _WORDS or (said and name in _TEXTS)
-        return encodable(value) if is_one else None
+        return encodable(short(text)) if is_one else None
     if name == "response_format" and value is not None:
         return _format(value)
     if said and name in _TEXTS and (kind is list or kind is tuple):
-        words = [word for word in value if type(word) is str]  # type: ignore[attr-defined]
-        return [encodable(word) for word in words] or None
+        words = map(plain_text, value)  # type: ignore[call-overload]  # it is a row
+        return [encodable(short(word)) for word in words if word is not None] or None
     return None
 
 
@@ -100,10 +106,10 @@ def _format(value: object) -> Fields | None:
     if isinstance(value, type):
         return {"type": "json_schema"}
     kind = word_of((as_fields(value) or {}).get("type"))
-    return {"type": kind} if kind else None
+    return {"type": short(kind)} if kind else None
 
 
 def _are_blocks(value: object) -> bool:
-    if type(value) is not list and type(value) is not tuple:
+    if (type(value) is not list and type(value) is not tuple) or not value:
         return False
     return all(type(item) is dict and type(item.get("text")) is str for item in value)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["cut_text", "encodable", "utf8_bytes", "whole_words"]
+__all__ = ["MAX_SHORT", "cut_text", "encodable", "plain_text", "short", "utf8_bytes", "whole_words"]
 
 MAX_BACK: Final = 4096  # characters that a cut goes back for the end of a word
+MAX_SHORT: Final = 4096  # characters of a name, a tag, an id
 MAX_COUNTED: Final = 8  # so many times too long, and a text's size in bytes is not counted
 _OF_NUMBERS: Final = "0123456789 -"
 
@@ -38,6 +39,17 @@ def encodable(text: str) -> str:
     except UnicodeEncodeError:
         return str.encode(text, "utf-8", "replace").decode()
     return text if type(text) is str else str.__add__(text, "")
+
+
+def plain_text(value: object) -> str | None:
+    """``value`` as a text of the builtin class; None where it is no text."""
+    kind = type(value)  # `isinstance` would ask the value for its `__class__`
+    return str.__str__(value) if issubclass(kind, str) else None
+
+
+def short(text: str) -> str:
+    """``text``, which is a name or the like: what is far longer than any ends at a white space."""
+    return text if len(text) <= MAX_SHORT else f"{whole_words(text[:MAX_SHORT])}…"
 
 
 def utf8_bytes(text: str) -> int:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from turnspan.capture.drafts import TurnDraft
+import orjson
+
+from turnspan.capture.drafts import Draft, Fields, TurnDraft
+from turnspan.capture.parts import WHY_CUT
 
 if TYPE_CHECKING:
     from turnspan.capture.recorder import Recorder
 
-__all__ = ["weigh", "weigh_messages"]
+__all__ = ["bounded_steps", "weigh", "weigh_error", "weigh_messages"]
+
+STEP_BYTES: Final = 512  # what a step holds beside its contents, generously
+MIN_STEPS: Final = 16
 
 
 def weigh(recorder: Recorder, turn: TurnDraft, where: str, size: int) -> bool:
@@ -22,18 +28,72 @@ def weigh(recorder: Recorder, turn: TurnDraft, where: str, size: int) -> bool:
     return False
 
 
+def weigh_error(recorder: Recorder, draft: Draft, error: Fields) -> Fields:
+    """``error`` as far as it fits into its turn; that of the turn itself is always told."""
+    for key in ("message", "stacktrace"):
+        size = len(error.get(key, ""))
+        if draft is draft.turn:
+            draft.turn.size += size
+        elif size and not weigh(recorder, draft.turn, draft.path(f"error/{key}"), size):
+            del error[key]
+    return error
+
+
+def bounded_steps(recorder: Recorder, turn: TurnDraft) -> list[Fields]:
+    """The steps of ``turn``, those beyond so many left out; how many, it says at its end."""
+    most = max(MIN_STEPS, recorder.max_turn_bytes // STEP_BYTES)
+    if len(turn.steps) > most:
+        turn.steps_left_out += len(turn.steps) - most
+        turn.has_more = True
+        turn.steps_journalled = min(turn.steps_journalled, most)
+        del turn.steps[most:]
+    return turn.steps
+
+
 def weigh_messages(recorder: Recorder, turn: TurnDraft, first: int) -> None:
     """Count the messages from ``first`` on, and note those that are not whole."""
     longest = recorder.max_bytes - 4  # a cut may spare the last character
     for place, message in enumerate(recorder.conversation(turn).messages[first:], first):
         size = 0
         for part in message["parts"]:
-            text = part.get("content")
-            size += len(text) if type(text) is str else 64
-            if type(text) is str and _is_over(longest, text):
+            if (why := part.pop(WHY_CUT, None)) is not None:
+                turn.cut(f"messages/{place}", why)
+            size += _size(part)
+            if any(type(said) is str and _is_over(longest, said) for said in part.values()):
                 turn.cut(f"messages/{place}", f"over {recorder.max_bytes} bytes")
         if not weigh(recorder, turn, f"messages/{place}", size):
             message["parts"] = []
+
+
+def _size(part: Fields) -> int:
+    """How much a part of a message holds: what was said, or what a tool was given or answered."""
+    size = 64
+    for said in part.values():
+        if type(said) is str:
+            size += len(said)
+        elif said is not None:
+            size += _size_of(said)
+    return size
+
+
+def _size_of(value: Any) -> int:
+    """The length of ``value`` as JSON; about that, where no encoder takes it."""
+    try:
+        return len(orjson.dumps(value))
+    except TypeError:  # a lone surrogate, or nested too deep
+        return _counted(value)
+
+
+def _counted(value: Any) -> int:
+    size, left = 0, [value]
+    while left:
+        item = left.pop()
+        size += len(item) + 2 if type(item) is str else 8
+        if type(item) is dict:
+            left += (*item, *item.values())
+        elif type(item) is list:
+            left += item
+    return size
 
 
 def _is_over(longest: int, text: str) -> bool:

@@ -57,7 +57,7 @@ class Checkup:
     def opentelemetry(self) -> dict[str, str]:
         """The variables of OpenTelemetry that are set, values that may be secret hidden."""
         return {
-            name: "(hidden)" if name.endswith(_SECRET) else value
+            name: "(hidden)" if name.endswith(_SECRET) else _public(value)
             for name, value in sorted(self._environ.items())
             if name.startswith("OTEL_") and value
         }
@@ -110,12 +110,22 @@ class Checkup:
             yield Finding("settings", WARNING, f"{name} is no variable of turnspan", fix)
 
     def _of_directory(self) -> Iterator[Finding]:
+        from turnspan.journal.lock import HAS_LOCKS
+
         if self.directory is None:
             yield Finding(
                 "directory",
                 WARNING,
                 "no directory: turns are kept in memory and are lost with the process",
                 "set TURNSPAN_DIR",
+            )
+            return
+        if not HAS_LOCKS:
+            yield Finding(
+                "directory",
+                WARNING,
+                "this system has no POSIX file locks: turns are kept in memory only",
+                "nothing to do: what was not delivered is lost with the process",
             )
             return
         path = self.directory.path
@@ -242,6 +252,13 @@ def _directory(settings: Settings) -> Directory | None:
     from turnspan.journal import Directory
 
     return None if settings.directory is None else Directory(settings.directory)
+
+
+def _public(value: str) -> str:
+    """``value`` without the credentials that an address may hold."""
+    from turnspan.exporters._address import without_credentials
+
+    return without_credentials(value) if "://" in value else value
 
 
 def _shown(option: Option, value: Any) -> Any:

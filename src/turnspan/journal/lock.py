@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
+from typing import Final
 from zlib import crc32
 
 from turnspan.journal.descriptor import identity, raised, shut
@@ -22,7 +23,10 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]  # checked before every use
 
-__all__ = ["LIFE", "OwnerLock", "delivery_of"]
+__all__ = ["HAS_LOCKS", "LIFE", "OwnerLock", "delivery_of"]
+
+HAS_LOCKS: Final = fcntl is not None
+"""Whether this system has them at all; some of its file systems may not."""
 
 LIFE = 0
 RECOVERED = b"recovered\n"
