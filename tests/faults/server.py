@@ -90,9 +90,9 @@ class FaultServer:
         self.state = State()
         self._changing = threading.RLock()  # a fault may end by itself meanwhile
         self._timer: threading.Timer | None = None
-        self._kept: socket.socket | None = None
-        self._http: _Http | None = _Http(("127.0.0.1", port), self.state)
-        self.port: int = self._http.server_address[1]
+        self._kept = _kept(port)
+        self.port: int = self._kept.getsockname()[1]
+        self._http: _Http | None = _Http(("127.0.0.1", self.port), self.state)
         self._serve()
 
     @property
@@ -123,12 +123,10 @@ class FaultServer:
             self.state.mode = Mode(name, until_s=until_s, **options)
             if name == "down":
                 self._down()
-                self._keep_port()
                 if for_s is not None:
                     self._timer = threading.Timer(for_s, self._be_ok_again)
                     self._timer.start()
             elif self._http is None:
-                self._free_port()
                 self._http = _Http(("127.0.0.1", self.port), self.state)
                 self._serve()
 
@@ -143,7 +141,7 @@ class FaultServer:
         with self._changing:
             self._forget_timer()
             self._down()
-            self._free_port()
+            self._kept.close()
 
     def __enter__(self) -> Self:
         return self
@@ -172,22 +170,19 @@ class FaultServer:
             self._timer.cancel()
             self._timer = None
 
-    def _keep_port(self) -> None:
-        """Nobody listens there, and no other process is given it meanwhile."""
-        if self._kept is None:
-            self._kept = socket.socket()
-            self._kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._kept.bind(("127.0.0.1", self.port))
 
-    def _free_port(self) -> None:
-        if self._kept is not None:
-            self._kept.close()
-            self._kept = None
+def _kept(port: int) -> socket.socket:
+    """A socket on ``port`` that never listens, so that no other process is given it meanwhile."""
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # with the server, when it is up
+    kept.bind(("127.0.0.1", port))
+    return kept
 
 
 class _Http(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
+    allow_reuse_port = True
     block_on_close = False
 
     def __init__(self, address: tuple[str, int], state: State) -> None:
