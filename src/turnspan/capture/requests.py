@@ -26,14 +26,15 @@ def put_request(recorder: Recorder, draft: Draft, named: dict[str, Any]) -> None
     """Take out of ``named`` the model's name, its parameters and the tools it is offered."""
     model: Fields = {}
     for name in _MODEL_NAMES:
-        if (asked := plain_text(named.get(name))) is not None:
+        said = named.get(name)
+        if said is not None and (asked := plain_text(said)) is not None:
             model["request_model"] = short(asked)
             del named[name]
-    said = _tells(recorder)
+    tells = _tells(recorder)
     parameters = {
         name: read
         for name, value in named.items()
-        if (read := _parameter(name, value, said=said)) is not None
+        if (read := _parameter(name, value, said=tells)) is not None
     }
     if parameters:
         model["parameters"] = parameters
@@ -67,7 +68,8 @@ def put_instructions(recorder: Recorder, draft: Draft, named: dict[str, Any]) ->
     often the model is asked.
     """
     for name in _INSTRUCTIONS:
-        said = named.get(name)
+        if (said := named.get(name)) is None:
+            continue
         text = plain_text(said)
         if text or _are_blocks(said):
             del named[name]

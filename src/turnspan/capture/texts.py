@@ -48,7 +48,7 @@ def plain_text(value: object) -> str | None:
 
 
 def short(text: str) -> str:
-    """``text``, which is a name or the like: what is far longer than any ends at a white space."""
+    """``text``, a name or the like: what is longer than any ends at a white space."""
     return text if len(text) <= MAX_SHORT else f"{whole_words(text[:MAX_SHORT])}…"
 
 

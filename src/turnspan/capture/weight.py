@@ -56,24 +56,18 @@ def weigh_messages(recorder: Recorder, turn: TurnDraft, first: int) -> None:
     for place, message in enumerate(recorder.conversation(turn).messages[first:], first):
         size = 0
         for part in message["parts"]:
-            if (why := part.pop(WHY_CUT, None)) is not None:
-                turn.cut(f"messages/{place}", why)
-            size += _size(part)
-            if any(type(said) is str and _is_over(longest, said) for said in part.values()):
-                turn.cut(f"messages/{place}", f"over {recorder.max_bytes} bytes")
+            size += 64
+            for said in part.values():
+                if type(said) is not str:
+                    size += 0 if said is None else _size_of(said)
+                    continue
+                size += len(said)
+                if len(said) * 4 > longest and _is_over(longest, said):
+                    turn.cut(f"messages/{place}", f"over {recorder.max_bytes} bytes")
+            if WHY_CUT in part:
+                turn.cut(f"messages/{place}", part.pop(WHY_CUT))
         if not weigh(recorder, turn, f"messages/{place}", size):
             message["parts"] = []
-
-
-def _size(part: Fields) -> int:
-    """How much a part of a message holds: what was said, or what a tool was given or answered."""
-    size = 64
-    for said in part.values():
-        if type(said) is str:
-            size += len(said)
-        elif said is not None:
-            size += _size_of(said)
-    return size
 
 
 def _size_of(value: Any) -> int:
@@ -98,4 +92,4 @@ def _counted(value: Any) -> int:
 
 def _is_over(longest: int, text: str) -> bool:
     """Whether ``text`` has more than so many bytes; half of a surrogate pair counts as one."""
-    return len(text) * 4 > longest and len(text.encode("utf-8", "replace")) > longest
+    return len(text.encode("utf-8", "replace")) > longest
