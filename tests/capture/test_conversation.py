@@ -315,7 +315,7 @@ def test_large_media_are_kept_whole_where_that_is_asked_for(tmp_path):
 
 
 def test_what_stands_beside_the_messages_is_kept_by_its_name(tape):
-    """An agent's with what was said last, a model's alone; what is no data by its type."""
+    """In the metadata, for the input is what was said; what is no data by its type."""
 
     @turnspan.model
     def ask(messages, client, **more):
@@ -330,13 +330,16 @@ def test_what_stands_beside_the_messages_is_kept_by_its_name(tape):
     desk(said, object())
     whole, plain = tape.turns
 
-    assert whole.input == Content(
-        content='{"messages":"Weather?","client":"<object>","locale":"nb","user":"ada"}',
-        mime_type="application/json",
-    )
-    assert whole.steps[0].input.content == '{"client":"<object>","user":"ada","metadata":{"k":[1]}}'
+    assert whole.metadata["arguments"] == {"client": "<object>", "locale": "nb", "user": "ada"}
+    assert whole.steps[0].metadata["arguments"] == {
+        "client": "<object>",
+        "user": "ada",
+        "metadata": {"k": [1]},
+    }
+    assert whole.steps[0].input is None
     assert whole.steps[0].model.parameters == {"seed": 1}
-    assert plain.input == Content(content="Weather?")
+    assert plain.metadata == {}
+    assert [turn.input for turn in tape.turns] == [Content(content="Weather?")] * 2
     assert [turn.input_messages for turn in tape.turns] == [((0, 1),), ((0, 1),)]
     assert [len(turn.messages) for turn in tape.turns] == [1, 1]
 

@@ -15,7 +15,7 @@ from turnspan.capture.parts import looks_like_message, reasoning_of, text_of
 from turnspan.capture.replies import Reply, read_reply
 from turnspan.capture.requests import put_instructions, put_request
 from turnspan.capture.values import cut_text, encodable, quick_json, to_json
-from turnspan.capture.weight import weigh_messages
+from turnspan.capture.weight import weigh, weigh_messages
 
 if TYPE_CHECKING:
     from turnspan.capture.recorder import Recorder
@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 JSON = "application/json"
+ARGUMENTS = "arguments"  # in the metadata: those beside the messages
 
 
 def put_input(
@@ -82,7 +83,7 @@ def _put_arguments(recorder: Recorder, draft: Draft, kind: str, named: dict[str,
             put_instructions(recorder, draft, named)
         _put_messages(recorder, draft, named.pop(name))
         if named and (more := beside(named)):
-            _put_beside(recorder, draft, name, more)
+            _put_beside(recorder, draft, more)
     elif len(named) == 1 and issubclass(type(only := next(iter(named.values()))), str):
         _put_text(recorder, draft, "input", str.__str__(only))
     elif named:
@@ -209,10 +210,14 @@ def _put_last_text(
                 return
 
 
-def _put_beside(recorder: Recorder, draft: Draft, name: str, more: dict[str, Any]) -> None:
-    """Several arguments are an object by name; of the messages it has what was said last."""
-    said = draft.fields.pop("input", None)
-    _put_json(recorder, draft, "input", more if said is None else {name: said["content"], **more})
+def _put_beside(recorder: Recorder, draft: Draft, more: dict[str, Any]) -> None:
+    """In the metadata, so that the input stays what was said."""
+    written = to_json(more, recorder.limits)
+    where = draft.path(f"metadata/{ARGUMENTS}")
+    if written.cut is not None:
+        draft.turn.cut(where, written.cut, written.size_bytes)
+    if weigh(recorder, draft.turn, where, len(written.text)):
+        draft.merge("metadata", {ARGUMENTS: orjson.Fragment(written.text)})
 
 
 def _put_reply_facts(draft: Draft, reply: Reply) -> None:
