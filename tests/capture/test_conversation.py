@@ -487,3 +487,28 @@ def test_of_very_many_parts_the_first_are_kept(tape, field):
 
     assert {len(message.parts) for message in tape.turn.messages} == {MAX_PARTS}
     assert {cut.why for cut in tape.turn.truncated} == {"more than 1000 parts"}
+
+
+@pytest.mark.parametrize(
+    "options, kept",
+    [
+        ({"content": False}, None),
+        ({"content": {"input": "none"}}, None),
+        ({"content": {"step_input": False}}, None),
+        ({"hide": ["input.user.card"]}, None),
+        ({"hide": ["card"]}, {"user": {"card": "<hidden>"}, "mail": "a@b.example"}),
+        ({"patterns": ["email"]}, {"user": {"card": "4111"}, "mail": "<hidden:email>"}),
+        ({"content": {"output": "none"}}, {"user": {"card": "4111"}, "mail": "a@b.example"}),
+    ],
+)
+def test_what_is_hidden_of_an_input_is_not_told_beside_it(record, options, kept):
+    """Levels and paths of inputs don't reach the metadata, so nothing stands there then."""
+    tape = record(policy=turnspan.Policy(**options))
+
+    @turnspan.agent
+    def desk(messages, user, mail):
+        return "Yes."
+
+    desk([{"role": "user", "content": "Hi"}], {"card": "4111"}, "a@b.example")
+
+    assert tape.turn.metadata.get("arguments") == kept

@@ -212,12 +212,23 @@ def _put_last_text(
 
 def _put_beside(recorder: Recorder, draft: Draft, more: dict[str, Any]) -> None:
     """In the metadata, so that the input stays what was said."""
+    if not _tells_beside(recorder):
+        return
     written = to_json(more, recorder.limits)
     where = draft.path(f"metadata/{ARGUMENTS}")
     if written.cut is not None:
         draft.turn.cut(where, written.cut, written.size_bytes)
     if weigh(recorder, draft.turn, where, len(written.text)):
         draft.merge("metadata", {ARGUMENTS: orjson.Fragment(written.text)})
+
+
+def _tells_beside(recorder: Recorder) -> bool:
+    """Where the input is to be shown in part only, what is moved from it is not shown at all."""
+    redaction = recorder.redaction
+    if redaction is None:
+        return recorder.content
+    levels = (redaction.levels["input"], redaction.levels["step_input"])
+    return levels == ("on", "on") and not redaction.hides_paths
 
 
 def _put_reply_facts(draft: Draft, reply: Reply) -> None:

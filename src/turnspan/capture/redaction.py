@@ -35,6 +35,7 @@ class Redaction:
     def __init__(self, policy: Policy) -> None:
         self.levels: dict[str, Level] = policy.levels()
         self.paths: Paths = Paths(policy.hide)
+        self.hides_paths: bool = any("." in each for each in policy.hide)
         self._searches = searches(policy.patterns)
         self._redact: Redactor | None = policy.redact
         self._inside = threading.local()
