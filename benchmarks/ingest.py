@@ -72,19 +72,25 @@ def workload(count: int) -> list[Turn]:
 def loop(path: Path, turns: list[Turn]) -> float:
     """Seconds a turn of the bare loop."""
     from turnspan.server.store import open_store, sqlite
-    from turnspan.server.store.rows import searched_words, step_rows, turn_row
+    from turnspan.server.store.entry import entry_of
+    from turnspan.server.store.port import Incoming
 
     open_store(str(path)).close()
     batches = []
     for start in range(0, len(turns), BATCH):
-        some = list(enumerate(turns[start : start + BATCH], start + 1))
-        sessions = {turn.session_id: turn for _, turn in some}
+        entries = [entry_of(Incoming.of(turn)) for turn in turns[start : start + BATCH]]
+        some = list(enumerate(entries, start + 1))
+        sessions = {entry.session_id: entry for entry in entries}
         batches.append(
             {
-                "turns": [(seq, *turn_row(turn, "default", 1)) for seq, turn in some],
-                "details": [(seq, encode_turn(turn)) for seq, turn in some],
-                "steps": [row for seq, turn in some for row in step_rows(turn, "default", seq)],
-                "turn_text (rowid, words)": [(seq, searched_words(turn)) for seq, turn in some],
+                "turns": [(seq, "default", *entry.columns, 1) for seq, entry in some],
+                "details": [(seq, entry.raw) for seq, entry in some],
+                "steps": [
+                    (seq, place, "default", *rest)
+                    for seq, entry in some
+                    for place, *rest in entry.steps
+                ],
+                "turn_text (rowid, words)": [(seq, entry.words) for seq, entry in some],
                 "sessions": [
                     (None, "default", id, "a", None, None, "{}", None, "{}", *([1] * 9))
                     for id in sessions

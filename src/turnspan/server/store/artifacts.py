@@ -20,7 +20,6 @@ from turnspan.server.store.rows import clean, json_of, text_of
 from turnspan.server.store.tables import artifacts
 
 if TYPE_CHECKING:
-    from turnspan.schema import Turn
     from turnspan.server.store.transaction import Transaction
 
 __all__ = ["ENTRY", "drop", "find", "keep"]
@@ -30,8 +29,8 @@ MAX_OF_TURN: Final = 100
 """As many of a turn's artifacts are listed."""
 
 
-def keep(tx: Transaction, turns: Iterable[Turn]) -> None:
-    """Keep what ``turns``, which are being stored, say they produced."""
+def keep(tx: Transaction, records: Iterable[Mapping[str, Any]]) -> None:
+    """Keep what the turns of ``records``, which are being stored, say they produced."""
     rows = [
         {
             "project": tx.project,
@@ -45,9 +44,9 @@ def keep(tx: Transaction, turns: Iterable[Turn]) -> None:
             "metadata": text_of(dict(each.metadata)),
             "created_at": each.created_at,
         }
-        for turn in turns
-        if ENTRY in turn.metadata
-        for each in _artifacts_of(turn)
+        for record in records
+        if ENTRY in (record.get("metadata") or ())
+        for each in _artifacts_of(record)
     ]
     if rows:
         tx.connection.execute(tx.backend.insert(artifacts).on_conflict_do_nothing(), rows)
@@ -84,23 +83,23 @@ def drop(tx: Transaction, turn_ids: Sequence[str]) -> None:
         tx.connection.execute(delete(artifacts).where(*own))
 
 
-def _artifacts_of(turn: Turn) -> Iterator[Artifact]:
+def _artifacts_of(turn: Mapping[str, Any]) -> Iterator[Artifact]:
     """What ``turn`` says it produced; nothing where it has no session to find it by."""
-    said = turn.metadata.get(ENTRY)
-    if turn.session_id is None or not isinstance(said, list):
+    said, session_id = turn["metadata"][ENTRY], turn.get("session_id")
+    if session_id is None or not isinstance(said, list):
         return
     for index, each in enumerate(said[:MAX_OF_TURN]):
         if isinstance(each, Mapping) and _is_text(each, "uri") and _is_text(each, "type"):
             yield Artifact(
-                id=f"{turn.id}/{index}",
-                session_id=turn.session_id,
-                turn_id=turn.id,
+                id=f"{turn['id']}/{index}",
+                session_id=session_id,
+                turn_id=turn["id"],
                 type=each["type"],
                 uri=each["uri"],
                 title=_text(each, "title"),
                 description=_text(each, "description"),
                 metadata=_object(each, "metadata"),
-                created_at=turn.ended_at,
+                created_at=turn["ended_at"],
             )
 
 

@@ -10,8 +10,9 @@ from sqlalchemy import delete, select, text
 
 from turnspan.server.store import artifacts
 from turnspan.server.store.backend import chunks
+from turnspan.server.store.entry import Entry, entry_of
 from turnspan.server.store.port import Incoming, Outcome, Position, StoredTurn
-from turnspan.server.store.rows import clean, searched_words, step_rows, turn_row, unstorable
+from turnspan.server.store.rows import clean
 from turnspan.server.store.tables import details, sessions, steps, turns
 
 if TYPE_CHECKING:
@@ -52,15 +53,15 @@ class _Known:
     status: str
 
 
-def add(tx: Transaction, incoming: Sequence[Incoming]) -> list[Outcome]:
+def add(tx: Transaction, entries: Sequence[Entry | Outcome]) -> list[Outcome]:
     """Store turns; an outcome each, in their order."""
-    known = _known(tx, [clean(each.turn.id) for each in incoming])
+    known = _known(tx, [each.id for each in entries if isinstance(each, Entry)])
     outcomes: list[Outcome] = []
-    new: dict[str, Incoming] = {}
-    later: dict[str, Incoming] = {}
-    for each in incoming:
-        outcome = _judged(each, known.get(clean(each.turn.id)))
-        if outcome.status == "stored":
+    new: dict[str, Entry] = {}
+    later: dict[str, Entry] = {}
+    for each in entries:
+        outcome = each if isinstance(each, Outcome) else _judged(each, known.get(each.id))
+        if isinstance(each, Entry) and outcome.status == "stored":
             _take(each, known, new, later)
         outcomes.append(outcome)
     _replace(tx, known, later)
@@ -78,23 +79,24 @@ def append(tx: Transaction, session_id: str, make: Callable[[int], Turn]) -> Sto
     )
     number = (tx.connection.execute(asked).scalar() or 0) + 1
     incoming = Incoming.of(make(number))
-    (seq,) = _insert(tx, [incoming])
-    return StoredTurn(incoming.raw, Position(incoming.turn.started_at, seq), tx.now_ns)
+    entry = entry_of(incoming)
+    (seq,) = _insert(tx, [entry])
+    return StoredTurn(entry.raw, Position(entry.started_at, seq), tx.now_ns)
 
 
-def touch_sessions(tx: Transaction, turns: Iterable[Turn]) -> None:
-    """Count ``turns`` in their sessions, which are made where they are missing."""
+def touch_sessions(tx: Transaction, entries: Iterable[Entry]) -> None:
+    """Count ``entries`` in their sessions, which are made where they are missing."""
     rows: dict[str, dict[str, Any]] = {}
-    for turn in turns:
-        if turn.session_id is None:
+    for entry in entries:
+        if entry.session_id is None:
             continue
-        row = rows.get(turn.session_id)
+        row = rows.get(entry.session_id)
         if row is None:
-            row = rows[turn.session_id] = _session_row(tx, turn)
+            row = rows[entry.session_id] = _session_row(tx, entry)
         row["turn_count"] += 1
-        row["first_at"] = row["created_at"] = min(row["first_at"], turn.started_at)
-        row["last_at"] = max(row["last_at"], turn.started_at)
-        row["last_number"] = max(row["last_number"], turn.number or 0)
+        row["first_at"] = row["created_at"] = min(row["first_at"], entry.started_at)
+        row["last_at"] = max(row["last_at"], entry.started_at)
+        row["last_number"] = max(row["last_number"], entry.record.get("number") or 0)
     if rows:
         # In one order everywhere, so that two processes do not wait for one another.
         tx.connection.execute(_MERGE, [rows[id] for id in sorted(rows)])
@@ -105,74 +107,62 @@ def _known(tx: Transaction, ids: Sequence[str]) -> dict[str, _Known]:
     return {id: _Known(seq, started_at, status) for id, seq, started_at, status in rows}
 
 
-def _judged(incoming: Incoming, known: _Known | None) -> Outcome:
-    turn = incoming.turn
-    if (reason := unstorable(turn)) is not None:
-        return Outcome(turn.id, "refused", reason)
-    if turn.status == "open":
-        return Outcome(turn.id, "refused", "a turn that is still open cannot be stored")
+def _judged(entry: Entry, known: _Known | None) -> Outcome:
+    id = entry.record["id"]
     if known is None:
-        return Outcome(turn.id, "stored")
-    if known.started_at != turn.started_at:
-        return Outcome(turn.id, "refused", "another turn has this id: it started at another time")
-    if known.status == "interrupted" and turn.status in FINAL:
-        return Outcome(turn.id, "stored")
-    return Outcome(turn.id, "duplicate")
+        return Outcome(id, "stored")
+    if known.started_at != entry.started_at:
+        return Outcome(id, "refused", "another turn has this id: it started at another time")
+    if known.status == "interrupted" and entry.status in FINAL:
+        return Outcome(id, "stored")
+    return Outcome(id, "duplicate")
 
 
 def _take(
-    incoming: Incoming,
-    known: dict[str, _Known],
-    new: dict[str, Incoming],
-    later: dict[str, Incoming],
+    entry: Entry, known: dict[str, _Known], new: dict[str, Entry], later: dict[str, Entry]
 ) -> None:
-    turn = incoming.turn
-    id = clean(turn.id)
-    before = known.get(id)
-    if before is None or id in new:
-        new[id] = incoming
+    before = known.get(entry.id)
+    if before is None or entry.id in new:
+        new[entry.id] = entry
     else:
-        later[id] = incoming
-    known[id] = _Known(before.seq if before else 0, turn.started_at, turn.status)
+        later[entry.id] = entry
+    known[entry.id] = _Known(before.seq if before else 0, entry.started_at, entry.status)
 
 
-def _insert(tx: Transaction, incoming: Sequence[Incoming]) -> Sequence[int]:
-    if not incoming:
+def _insert(tx: Transaction, entries: Sequence[Entry]) -> Sequence[int]:
+    if not entries:
         return ()
-    seqs = tx.backend.next_seqs(tx.connection, len(incoming))
-    rows = [
-        (seq, *turn_row(each.turn, tx.project, tx.now_ns))
-        for seq, each in zip(seqs, incoming, strict=True)
-    ]
-    tx.backend.insert_many(tx.connection, turns, rows)
-    _insert_details(tx, list(zip(seqs, incoming, strict=True)))
-    touch_sessions(tx, [each.turn for each in incoming])
+    seqs = tx.backend.next_seqs(tx.connection, len(entries))
+    _write(tx, list(zip(seqs, entries, strict=True)))
+    touch_sessions(tx, entries)
     return seqs
 
 
-def _insert_details(tx: Transaction, kept: Sequence[tuple[int, Incoming]]) -> None:
-    tx.backend.insert_many(tx.connection, details, [(seq, each.raw) for seq, each in kept])
-    found = [row for seq, each in kept for row in step_rows(each.turn, tx.project, seq)]
-    tx.backend.insert_many(tx.connection, steps, found)
-    tx.backend.index(tx.connection, [(seq, searched_words(each.turn)) for seq, each in kept])
-    artifacts.keep(tx, [each.turn for _, each in kept])
+def _write(tx: Transaction, placed: Sequence[tuple[int, Entry]]) -> None:
+    """Write what is kept of each turn, under its number."""
+    project, at = tx.project, tx.now_ns
+    put, connection = tx.backend.insert_many, tx.connection
+    put(connection, turns, [(seq, project, *each.columns, at) for seq, each in placed])
+    put(connection, details, [(seq, each.raw) for seq, each in placed])
+    found = [(seq, place, project, *rest) for seq, e in placed for place, *rest in e.steps]
+    put(connection, steps, found)
+    tx.backend.index(connection, [(seq, each.words) for seq, each in placed])
+    artifacts.keep(tx, [each.record for _, each in placed])
 
 
-def _replace(tx: Transaction, known: dict[str, _Known], later: dict[str, Incoming]) -> None:
+def _replace(tx: Transaction, known: dict[str, _Known], later: dict[str, Entry]) -> None:
     """Write final turns over interrupted ones; they keep their place."""
     if not later:
         return
-    kept = [(known[id].seq, each) for id, each in later.items()]
-    seqs = [seq for seq, _ in kept]
+    placed = [(known[id].seq, each) for id, each in later.items()]
+    seqs = [seq for seq, _ in placed]
     for some in chunks(seqs):
         tx.connection.execute(delete(details).where(details.c.seq.in_(some)))
         tx.connection.execute(delete(steps).where(steps.c.turn_seq.in_(some)))
         tx.connection.execute(delete(turns).where(turns.c.seq.in_(some)))
     tx.backend.unindex(tx.connection, seqs)
     artifacts.drop(tx, list(later))
-    rows = [(seq, *turn_row(each.turn, tx.project, tx.now_ns)) for seq, each in kept]
-    tx.backend.insert_many(tx.connection, turns, rows)
-    _insert_details(tx, kept)
+    _write(tx, placed)
 
 
 def _make_session(tx: Transaction, session_id: str) -> None:
@@ -196,11 +186,12 @@ def blank_session(tx: Transaction, session_id: str) -> dict[str, Any]:
     }
 
 
-def _session_row(tx: Transaction, turn: Turn) -> dict[str, Any]:
-    return blank_session(tx, turn.session_id or "") | {
-        "agent": clean(turn.agent.name),
-        "user_id": None if turn.user_id is None else clean(turn.user_id),
-        "created_at": turn.started_at,
-        "first_at": turn.started_at,
-        "last_at": turn.started_at,
+def _session_row(tx: Transaction, entry: Entry) -> dict[str, Any]:
+    _, _, _, agent, user_id, *_ = entry.columns
+    return blank_session(tx, entry.session_id or "") | {
+        "agent": agent,
+        "user_id": user_id,
+        "created_at": entry.started_at,
+        "first_at": entry.started_at,
+        "last_at": entry.started_at,
     }
