@@ -72,25 +72,24 @@ def workload(count: int) -> list[Turn]:
 def loop(path: Path, turns: list[Turn]) -> float:
     """Seconds a turn of the bare loop."""
     from turnspan.server.store import open_store, sqlite
-    from turnspan.server.store.entry import entry_of
     from turnspan.server.store.port import Incoming
 
     open_store(str(path)).close()
     batches = []
     for start in range(0, len(turns), BATCH):
-        entries = [entry_of(Incoming.of(turn)) for turn in turns[start : start + BATCH]]
-        some = list(enumerate(entries, start + 1))
-        sessions = {entry.session_id: entry for entry in entries}
+        came = [Incoming.of(turn) for turn in turns[start : start + BATCH]]
+        some = list(enumerate(came, start + 1))
+        sessions = {turn.row.session_id: turn for turn in came}
         batches.append(
             {
-                "turns": [(seq, "default", *entry.columns, 1) for seq, entry in some],
-                "details": [(seq, entry.raw) for seq, entry in some],
+                "turns": [(seq, "default", *turn.row, 1) for seq, turn in some],
+                "details": [(seq, turn.raw) for seq, turn in some],
                 "steps": [
-                    (seq, place, "default", *rest)
-                    for seq, entry in some
-                    for place, *rest in entry.steps
+                    (seq, position, "default", *step)
+                    for seq, turn in some
+                    for position, step in enumerate(turn.steps)
                 ],
-                "turn_text (rowid, words)": [(seq, entry.words) for seq, entry in some],
+                "turn_text (rowid, words)": [(seq, turn.words) for seq, turn in some],
                 "sessions": [
                     (None, "default", id, "a", None, None, "{}", None, "{}", *([1] * 9))
                     for id in sessions

@@ -179,7 +179,7 @@ def _decoded(line: bytes, item: Item) -> dict[str, Any] | None:
 
 def _read_turn(item: Item, line: bytes, record: dict[str, Any]) -> None:
     if is_turn(record):
-        item.turn = Incoming(record, _kept(line))
+        item.turn = Incoming.read(record, _kept(line))
         return
     try:
         turn = _turn(line)

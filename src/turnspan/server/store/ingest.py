@@ -10,13 +10,13 @@ from sqlalchemy import delete, select, text
 
 from turnspan.server.store import artifacts
 from turnspan.server.store.backend import chunks
-from turnspan.server.store.entry import Entry, entry_of
 from turnspan.server.store.port import Incoming, Outcome, Position, StoredTurn
 from turnspan.server.store.rows import clean
 from turnspan.server.store.tables import details, sessions, steps, turns
 
 if TYPE_CHECKING:
     from turnspan.schema import Turn
+    from turnspan.server.store.incoming import TurnRow
     from turnspan.server.store.transaction import Transaction
 
 __all__ = ["add", "append", "blank_session", "touch_sessions"]
@@ -53,15 +53,15 @@ class _Known:
     status: str
 
 
-def add(tx: Transaction, entries: Sequence[Entry | Outcome]) -> list[Outcome]:
+def add(tx: Transaction, incoming: Sequence[Incoming]) -> list[Outcome]:
     """Store turns; an outcome each, in their order."""
-    known = _known(tx, [each.id for each in entries if isinstance(each, Entry)])
+    known = _known(tx, [each.row.id for each in incoming])
     outcomes: list[Outcome] = []
-    new: dict[str, Entry] = {}
-    later: dict[str, Entry] = {}
-    for each in entries:
-        outcome = each if isinstance(each, Outcome) else _judged(each, known.get(each.id))
-        if isinstance(each, Entry) and outcome.status == "stored":
+    new: dict[str, Incoming] = {}
+    later: dict[str, Incoming] = {}
+    for each in incoming:
+        outcome = _judged(each, known.get(each.row.id))
+        if outcome.status == "stored":
             _take(each, known, new, later)
         outcomes.append(outcome)
     _replace(tx, known, later)
@@ -79,24 +79,23 @@ def append(tx: Transaction, session_id: str, make: Callable[[int], Turn]) -> Sto
     )
     number = (tx.connection.execute(asked).scalar() or 0) + 1
     incoming = Incoming.of(make(number))
-    entry = entry_of(incoming)
-    (seq,) = _insert(tx, [entry])
-    return StoredTurn(entry.raw, Position(entry.started_at, seq), tx.now_ns)
+    (seq,) = _insert(tx, [incoming])
+    return StoredTurn(incoming.raw, Position(incoming.row.started_at, seq), tx.now_ns)
 
 
-def touch_sessions(tx: Transaction, entries: Iterable[Entry]) -> None:
-    """Count ``entries`` in their sessions, which are made where they are missing."""
+def touch_sessions(tx: Transaction, incoming: Iterable[Incoming]) -> None:
+    """Count turns in their sessions, which are made where they are missing."""
     rows: dict[str, dict[str, Any]] = {}
-    for entry in entries:
-        if entry.session_id is None:
+    for each in (turn.row for turn in incoming):
+        if each.session_id is None:
             continue
-        row = rows.get(entry.session_id)
+        row = rows.get(each.session_id)
         if row is None:
-            row = rows[entry.session_id] = _session_row(tx, entry)
+            row = rows[each.session_id] = _session_row(tx, each)
         row["turn_count"] += 1
-        row["first_at"] = row["created_at"] = min(row["first_at"], entry.started_at)
-        row["last_at"] = max(row["last_at"], entry.started_at)
-        row["last_number"] = max(row["last_number"], entry.record.get("number") or 0)
+        row["first_at"] = row["created_at"] = min(row["first_at"], each.started_at)
+        row["last_at"] = max(row["last_at"], each.started_at)
+        row["last_number"] = max(row["last_number"], each.number or 0)
     if rows:
         # In one order everywhere, so that two processes do not wait for one another.
         tx.connection.execute(_MERGE, [rows[id] for id in sorted(rows)])
@@ -107,50 +106,59 @@ def _known(tx: Transaction, ids: Sequence[str]) -> dict[str, _Known]:
     return {id: _Known(seq, started_at, status) for id, seq, started_at, status in rows}
 
 
-def _judged(entry: Entry, known: _Known | None) -> Outcome:
-    id = entry.record["id"]
+def _judged(incoming: Incoming, known: _Known | None) -> Outcome:
+    id = incoming.id
+    if incoming.refusal is not None:
+        return Outcome(id, "refused", incoming.refusal)
     if known is None:
         return Outcome(id, "stored")
-    if known.started_at != entry.started_at:
+    if known.started_at != incoming.row.started_at:
         return Outcome(id, "refused", "another turn has this id: it started at another time")
-    if known.status == "interrupted" and entry.status in FINAL:
+    if known.status == "interrupted" and incoming.row.status in FINAL:
         return Outcome(id, "stored")
     return Outcome(id, "duplicate")
 
 
 def _take(
-    entry: Entry, known: dict[str, _Known], new: dict[str, Entry], later: dict[str, Entry]
+    incoming: Incoming,
+    known: dict[str, _Known],
+    new: dict[str, Incoming],
+    later: dict[str, Incoming],
 ) -> None:
-    before = known.get(entry.id)
-    if before is None or entry.id in new:
-        new[entry.id] = entry
+    id = incoming.row.id
+    before = known.get(id)
+    if before is None or id in new:
+        new[id] = incoming
     else:
-        later[entry.id] = entry
-    known[entry.id] = _Known(before.seq if before else 0, entry.started_at, entry.status)
+        later[id] = incoming
+    known[id] = _Known(before.seq if before else 0, incoming.row.started_at, incoming.row.status)
 
 
-def _insert(tx: Transaction, entries: Sequence[Entry]) -> Sequence[int]:
-    if not entries:
+def _insert(tx: Transaction, incoming: Sequence[Incoming]) -> Sequence[int]:
+    if not incoming:
         return ()
-    seqs = tx.backend.next_seqs(tx.connection, len(entries))
-    _write(tx, list(zip(seqs, entries, strict=True)))
-    touch_sessions(tx, entries)
+    seqs = tx.backend.next_seqs(tx.connection, len(incoming))
+    _write(tx, list(zip(seqs, incoming, strict=True)))
+    touch_sessions(tx, incoming)
     return seqs
 
 
-def _write(tx: Transaction, placed: Sequence[tuple[int, Entry]]) -> None:
+def _write(tx: Transaction, placed: Sequence[tuple[int, Incoming]]) -> None:
     """Write what is kept of each turn, under its number."""
-    project, at = tx.project, tx.now_ns
-    put, connection = tx.backend.insert_many, tx.connection
-    put(connection, turns, [(seq, project, *each.columns, at) for seq, each in placed])
-    put(connection, details, [(seq, each.raw) for seq, each in placed])
-    found = [(seq, place, project, *rest) for seq, e in placed for place, *rest in e.steps]
-    put(connection, steps, found)
-    tx.backend.index(connection, [(seq, each.words) for seq, each in placed])
-    artifacts.keep(tx, [each.record for _, each in placed])
+    project, put = tx.project, tx.backend.insert_many
+    put(tx.connection, turns, [(seq, project, *turn.row, tx.now_ns) for seq, turn in placed])
+    put(tx.connection, details, [(seq, turn.raw) for seq, turn in placed])
+    found = [
+        (seq, position, project, *step)
+        for seq, turn in placed
+        for position, step in enumerate(turn.steps)
+    ]
+    put(tx.connection, steps, found)
+    tx.backend.index(tx.connection, [(seq, turn.words) for seq, turn in placed])
+    artifacts.keep(tx, [turn for _, turn in placed])
 
 
-def _replace(tx: Transaction, known: dict[str, _Known], later: dict[str, Entry]) -> None:
+def _replace(tx: Transaction, known: dict[str, _Known], later: dict[str, Incoming]) -> None:
     """Write final turns over interrupted ones; they keep their place."""
     if not later:
         return
@@ -186,12 +194,11 @@ def blank_session(tx: Transaction, session_id: str) -> dict[str, Any]:
     }
 
 
-def _session_row(tx: Transaction, entry: Entry) -> dict[str, Any]:
-    _, _, _, agent, user_id, *_ = entry.columns
-    return blank_session(tx, entry.session_id or "") | {
-        "agent": agent,
-        "user_id": user_id,
-        "created_at": entry.started_at,
-        "first_at": entry.started_at,
-        "last_at": entry.started_at,
+def _session_row(tx: Transaction, turn: TurnRow) -> dict[str, Any]:
+    return blank_session(tx, turn.session_id or "") | {
+        "agent": turn.agent,
+        "user_id": turn.user_id,
+        "created_at": turn.started_at,
+        "first_at": turn.started_at,
+        "last_at": turn.started_at,
     }

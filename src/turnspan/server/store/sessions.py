@@ -8,7 +8,6 @@ import orjson
 from sqlalchemy import ColumnElement, and_, insert, or_, select, tuple_, update
 
 from turnspan.server.store import ingest, states
-from turnspan.server.store.entry import entries_of
 from turnspan.server.store.port import (
     ConflictError,
     Incoming,
@@ -114,7 +113,7 @@ def _copy_turns(tx: Transaction, session_id: str, new_id: str, before_seq: int |
     rows = tx.connection.execute(asked).all()
     for at in range(0, len(rows), _COPIED_AT_ONCE):
         some = rows[at : at + _COPIED_AT_ONCE]
-        ingest.add(tx, entries_of(_copy(tx, bytes(raw), new_id) for _, raw in some))
+        ingest.add(tx, [_copy(tx, bytes(raw), new_id) for _, raw in some])
 
 
 def _copy(tx: Transaction, raw: bytes, session_id: str) -> Incoming:

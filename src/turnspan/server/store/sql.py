@@ -22,7 +22,6 @@ from turnspan.server.store import (
 )
 from turnspan.server.store import artifacts as produced
 from turnspan.server.store import judgements as kept
-from turnspan.server.store.entry import entries_of
 from turnspan.server.store.port import (
     Answer,
     ArrivedSpans,
@@ -171,8 +170,7 @@ class SqlTurnStore:
 
     def add(self, turns: Sequence[Incoming]) -> list[Outcome]:
         """Store ``turns`` in one transaction; an outcome each, in their order."""
-        entries = entries_of(turns)  # before it is anybody's turn to write
-        return self._write(lambda tx: ingest.add(tx, entries))
+        return self._write(lambda tx: ingest.add(tx, turns))
 
     def append(self, session_id: str, make: Callable[[int], Turn]) -> StoredTurn:
         """Store the turn that ``make`` builds from the session's next number."""

@@ -9,7 +9,6 @@ from sqlalchemy import Connection, and_, delete, select, update
 
 from turnspan.server.store import artifacts
 from turnspan.server.store.backend import chunks
-from turnspan.server.store.entry import entries_of
 from turnspan.server.store.erasure import delete_turns, recount
 from turnspan.server.store.ingest import add
 from turnspan.server.store.port import ArrivedSpans, Incoming, KeptSpan, Outcome, WaitingTrace
@@ -114,7 +113,7 @@ def put_together(
         return None
     before = _made_before(tx, trace.trace_id)
     sessions = _withdraw(tx, before)
-    outcomes = add(tx, entries_of(made))
+    outcomes = add(tx, made)
     ids = [clean(each.id) for each in outcomes if each.status == "stored"]
     owner = {"project": tx.project, "trace_id": trace.trace_id}
     if ids:

@@ -15,7 +15,6 @@ __all__ = [
     "Artifact",
     "ConflictError",
     "Feedback",
-    "Incoming",
     "Job",
     "JobState",
     "KeptSpan",
@@ -63,23 +62,6 @@ class Page(Generic[Item_co]):
 
     items: Sequence[Item_co]
     has_more: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """A turn on its way into the store, with the bytes that are kept of it."""
-
-    record: Mapping[str, Any]
-    """What the line says, decoded, every value as the schema has it."""
-    raw: bytes
-    """The `turn` line, newline included."""
-
-    @classmethod
-    def of(cls, turn: Turn, raw: bytes | None = None) -> Incoming:
-        """``turn`` as it was read from the line ``raw``, or in the native wire format."""
-        from turnspan.schema import encode_turn
-
-        return cls(turn.model_dump(mode="json"), encode_turn(turn) if raw is None else raw)
 
 
 @dataclass(frozen=True, slots=True)
