@@ -54,7 +54,7 @@ _PRAGMAS: Final = (
 )
 _READERS: Final = 16
 _KNOWN: Final = "SELECT id, seq, started_at, status FROM turns WHERE project = ? AND id"
-_ROWS: Final = 50
+_VARIABLES: Final = 999  # of one statement: what every SQLite takes
 _SECURE_DELETE: Final = (3, 42, 0)  # since then the search index can forget on its own
 
 
@@ -186,17 +186,21 @@ def _engine(url: str, begin: str, *pragmas: str) -> Engine:
 
 
 def _insert_rows(connection: Connection, into: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Insert ``rows``, many a statement: while one runs, other threads of Python may too."""
+    """Insert ``rows``, many a statement: while one runs, other threads of Python may too.
+
+    How many is a power of two, so that a few statements serve for any number of rows.
+    """
     if not rows:
         return
     mark = "(" + ", ".join("?" * len(rows[0])) + ")"
     statement = f"INSERT INTO {into} VALUES "  # noqa: S608  # names of ours
-    whole = len(rows) // _ROWS * _ROWS
-    for start in range(0, whole, _ROWS):
-        values = tuple(chain.from_iterable(rows[start : start + _ROWS]))
-        connection.exec_driver_sql(statement + ", ".join([mark] * _ROWS), values)
-    if whole < len(rows):
-        connection.exec_driver_sql(statement + mark, list(rows[whole:]))
+    start, size = 0, 1 << (_VARIABLES // len(rows[0])).bit_length() - 1
+    while left := len(rows) - start:
+        while size > left:
+            size //= 2
+        values = tuple(chain.from_iterable(rows[start : start + size]))
+        connection.exec_driver_sql(statement + ", ".join([mark] * size), values)
+        start += size
 
 
 def _configure_index(connection: Connection, name: str, value: int) -> None:
