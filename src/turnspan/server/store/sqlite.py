@@ -29,7 +29,6 @@ from sqlalchemy.dialects.sqlite import insert
 from turnspan.errors import StoreError
 from turnspan.server.store.backend import Indexed, answering, chunks
 from turnspan.server.store.migrations import migrate
-from turnspan.server.store.tables import turns
 from turnspan.server.store.writer import WriterThread
 
 __all__ = ["Sqlite"]
@@ -115,7 +114,7 @@ class Sqlite:
 
     def next_seqs(self, connection: Connection, count: int) -> Sequence[int]:
         """The numbers after the last: nobody else is writing."""
-        last = connection.execute(select(func.max(turns.c.seq))).scalar() or 0
+        last = connection.exec_driver_sql("SELECT max(seq) FROM turns").scalar() or 0
         return range(last + 1, last + 1 + count)
 
     def index(self, connection: Connection, turns: Sequence[Indexed]) -> None:
