@@ -126,6 +126,10 @@ ODD = [
 ]
 
 
+def _shown(value):
+    return "missing" if value is MISSING else repr(value)[:24]
+
+
 def places(value, path=()):
     """Every path into ``value``, the outermost first."""
     inner = value if isinstance(value, list) else list(value) if isinstance(value, dict) else []
@@ -168,7 +172,7 @@ def test_the_whole_turn_has_every_field():
     assert STEP.keys() == Step.model_fields.keys()
 
 
-@pytest.mark.parametrize("value", ODD, ids=lambda value: repr(value)[:24])
+@pytest.mark.parametrize("value", ODD, ids=_shown)
 def test_whatever_stands_in_a_record_its_shape_and_the_schema_agree(value):
     """One is taken where the other is, and the same is stored of it."""
     for path in places(WHOLE):
