@@ -13,7 +13,7 @@ from turnspan.schema import Step, Turn, encode_turn
 from turnspan.server.incoming import records
 from turnspan.server.shape import is_turn
 from turnspan.server.store.port import Incoming
-from turnspan.testing.turns import make_turn, sample_turns
+from turnspan.testing.turns import make_step, make_turn, sample_turns
 
 CONTENT = {"type": "text", "content": "c", "mime_type": "text/plain"}
 ERROR = {"type": "ValueError", "message": "m", "stacktrace": "s"}
@@ -179,7 +179,7 @@ def test_whatever_stands_in_a_record_its_shape_and_the_schema_agree(value):
         line = line_with(path, value)
         turn, record = strictly(line), orjson.loads(line)
 
-        taken = is_turn(record)
+        taken = is_turn(record, line)
 
         assert taken == (turn is not None) or (value in WIDE and not taken), path
         if turn is not None and taken:
@@ -190,7 +190,28 @@ def test_the_turns_that_turnspan_writes_are_known_by_their_shape():
     """None of them takes the long way."""
     lines = map(encode_turn, sample_turns(200, seed=3))
 
-    assert all(is_turn(orjson.loads(line)) for line in lines)
+    assert all(is_turn(orjson.loads(line), line) for line in lines)
+
+
+@pytest.mark.parametrize("opens, closes", [(b"[", b"]"), (b'{"a":', b"}")])
+@pytest.mark.parametrize("depth", [*range(185, 206), 255, 900])
+@pytest.mark.parametrize("field", ["metadata", "state_before", "unknown"])
+def test_what_is_nested_deep_is_taken_where_the_schema_takes_it(field, depth, opens, closes):
+    """Whichever field it is in: what is stored can be written again."""
+    value = opens * depth + b"1" + closes * depth
+    value = b'{"n":%s}' % value if field == "metadata" else value
+    line = encode_turn(make_turn(1))[:-2] + b',"%s":%s}\n' % (field.encode(), value)
+
+    (item,) = records(line, "application/x-ndjson", 7)[0]
+
+    assert (item.status == "unread") == (strictly(line) is not None)
+
+
+def test_a_turn_of_many_steps_is_known_by_its_shape():
+    """Many brackets are not deep ones."""
+    line = encode_turn(make_turn(1, steps=tuple(make_step(index) for index in range(500))))
+
+    assert is_turn(orjson.loads(line), line)
 
 
 @pytest.mark.parametrize("number", ["123456789012345678901234567890", "-9223372036854775809"])

@@ -178,7 +178,7 @@ def _decoded(line: bytes, item: Item) -> dict[str, Any] | None:
 
 
 def _read_turn(item: Item, line: bytes, record: dict[str, Any]) -> None:
-    if is_turn(record):
+    if is_turn(record, line):
         item.turn = Incoming.read(record, _kept(line))
         return
     try:

@@ -22,11 +22,14 @@ __all__ = ["is_turn"]
 
 _MAX_EXACT: Final = 2.0**63
 """An integer beyond 64 bits is decoded as a float, which is another number."""
+_MAX_DEPTH: Final = 190
+"""The schema reads some two hundred levels; what comes near is left to it."""
 
 
-def is_turn(record: dict[str, Any]) -> bool:
-    """Whether the schema takes ``record``, which was decoded by orjson, just as it is."""
-    return _turns().isinstance_python(record) and not _is_inexact(record.get("metadata"))
+def is_turn(record: dict[str, Any], line: bytes) -> bool:
+    """Whether the schema takes ``line``, which orjson decodes to ``record``, just as it is."""
+    fits = _turns().isinstance_python(record) and not _is_inexact(record.get("metadata"))
+    return fits and not (_is_branched(line) and _is_deep(record))
 
 
 def _is_inexact(metadata: dict[str, Any] | None) -> bool:
@@ -34,6 +37,27 @@ def _is_inexact(metadata: dict[str, Any] | None) -> bool:
     if not metadata:
         return False
     return any(isinstance(v, float) and abs(v) >= _MAX_EXACT for v in metadata.values())
+
+
+def _is_branched(line: bytes) -> bool:
+    """Whether it opens so many brackets that some could be deep inside one another."""
+    return line.count(b"{") + line.count(b"[") > _MAX_DEPTH
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether there is something at the greatest depth, or below it."""
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        level = [inner for each in level for inner in _parts(each)]
+        if not level:
+            return False
+    return True
+
+
+def _parts(value: dict[str, Any] | list[Any]) -> list[Any]:
+    """The objects and arrays in ``value``."""
+    inside = value.values() if isinstance(value, dict) else value
+    return [each for each in inside if isinstance(each, dict | list)]
 
 
 @cache
