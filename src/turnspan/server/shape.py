@@ -1,4 +1,4 @@
-"""The shape of a turn's record: seeing that a turn could be made of it, without making one.
+"""The shape of a turn's record: that a turn can be made of it, seen without making one.
 
 What is taken here, the schema takes, and takes as it is: nothing is converted. What is not taken
 here may still be a turn, and is for the schema to judge. So the schema stays the only one that
