@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from turnspan.server.store.incoming import Incoming
     from turnspan.server.store.transaction import Transaction
 
-__all__ = ["ENTRY", "drop", "find", "keep"]
+__all__ = ["drop", "find", "keep"]
 
-ENTRY: Final = "artifacts"
 MAX_OF_TURN: Final = 100
 """As many of a turn's artifacts are listed."""
 

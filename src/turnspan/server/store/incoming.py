@@ -18,8 +18,18 @@ from turnspan.server.store.rows import clean, labels_of
 if TYPE_CHECKING:
     from turnspan.schema import Turn
 
-__all__ = ["MAX_COST_USD", "MAX_ID_CHARS", "MAX_INT", "MAX_SEARCHED_CHARS", "Incoming", "TurnRow"]
+__all__ = [
+    "ARTIFACTS",
+    "MAX_COST_USD",
+    "MAX_ID_CHARS",
+    "MAX_INT",
+    "MAX_SEARCHED_CHARS",
+    "Incoming",
+    "TurnRow",
+]
 
+ARTIFACTS: Final = "artifacts"
+"""The entry of a turn's metadata that says what it produced."""
 MAX_SEARCHED_CHARS: Final = 100_000
 """How much of a turn's content the search index holds."""
 MAX_INT: Final = 2**62 - 1
@@ -62,7 +72,7 @@ class Incoming:
     words: str
     """What it is found by: everything that was said, each text once."""
     produced: Any
-    """The entry of its metadata that names artifacts."""
+    """What its metadata says it produced."""
     refusal: str | None
     """Why no row can hold it."""
 
@@ -83,7 +93,7 @@ class Incoming:
             _row(record, metadata),
             [_step(step) for step in steps],
             _words(record, steps),
-            metadata.get("artifacts"),
+            metadata.get(ARTIFACTS),
             _refusal(record, steps),
         )
 
