@@ -72,19 +72,24 @@ def workload(count: int) -> list[Turn]:
 def loop(path: Path, turns: list[Turn]) -> float:
     """Seconds a turn of the bare loop."""
     from turnspan.server.store import open_store, sqlite
-    from turnspan.server.store.rows import searched_words, step_rows, turn_row
+    from turnspan.server.store.port import Incoming
 
     open_store(str(path)).close()
     batches = []
     for start in range(0, len(turns), BATCH):
-        some = list(enumerate(turns[start : start + BATCH], start + 1))
-        sessions = {turn.session_id: turn for _, turn in some}
+        came = [Incoming.of(turn) for turn in turns[start : start + BATCH]]
+        some = list(enumerate(came, start + 1))
+        sessions = {turn.row.session_id: turn for turn in came}
         batches.append(
             {
-                "turns": [(seq, *turn_row(turn, "default", 1)) for seq, turn in some],
-                "details": [(seq, encode_turn(turn)) for seq, turn in some],
-                "steps": [row for seq, turn in some for row in step_rows(turn, "default", seq)],
-                "turn_text (rowid, words)": [(seq, searched_words(turn)) for seq, turn in some],
+                "turns": [(seq, "default", *turn.row, 1) for seq, turn in some],
+                "details": [(seq, turn.raw) for seq, turn in some],
+                "steps": [
+                    (seq, position, "default", *step)
+                    for seq, turn in some
+                    for position, step in enumerate(turn.steps)
+                ],
+                "turn_text (rowid, words)": [(seq, turn.words) for seq, turn in some],
                 "sessions": [
                     (None, "default", id, "a", None, None, "{}", None, "{}", *([1] * 9))
                     for id in sessions

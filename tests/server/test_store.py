@@ -578,7 +578,7 @@ def test_numbers_that_cannot_be_reckoned_with_are_refused(turns):
 
     dear = make_turn(3, usage=Usage(cost_usd=1e101))
 
-    outcomes = turns.add([Incoming(big, b"{}\n"), Incoming.of(dear), Incoming.of(make_turn(2))])
+    outcomes = turns.add([Incoming.of(big, b"{}\n"), Incoming.of(dear), Incoming.of(make_turn(2))])
 
     assert [(each.status, each.error) for each in outcomes] == [
         ("refused", "a number is beyond 62 bits"),

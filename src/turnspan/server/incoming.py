@@ -19,6 +19,7 @@ from turnspan.schema import Turn
 from turnspan.schema.wire import OPEN, SEGMENT, STEP, TURN
 from turnspan.server import json_text
 from turnspan.server.problem import Problem
+from turnspan.server.shape import is_turn
 from turnspan.server.store.port import Feedback, Incoming, TurnStore
 
 __all__ = ["Item", "records", "store_records"]
@@ -148,7 +149,7 @@ def _item(index: int, line: bytes, now_ns: int) -> Item:
 def _read_record(item: Item, line: bytes, record: dict[str, Any], now_ns: int) -> None:
     kind = record.get("record", "turn")
     if kind == "turn":
-        _read_turn(item, line)
+        _read_turn(item, line, record)
     elif kind == "feedback":
         _read_feedback(item, line, now_ns)
     elif kind in _KINDS_PASSED_OVER:
@@ -176,13 +177,16 @@ def _decoded(line: bytes, item: Item) -> dict[str, Any] | None:
     return record
 
 
-def _read_turn(item: Item, line: bytes) -> None:
+def _read_turn(item: Item, line: bytes, record: dict[str, Any]) -> None:
+    if is_turn(record, line):
+        item.turn = Incoming.read(record, _kept(line))
+        return
     try:
         turn = _turn(line)
     except ValidationError as error:
         item.refuse(_told(error))
     else:
-        item.turn = Incoming(turn, _kept(line))
+        item.turn = Incoming.of(turn, _kept(line))
 
 
 def _turn(line: bytes) -> Turn:

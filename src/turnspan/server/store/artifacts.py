@@ -20,17 +20,16 @@ from turnspan.server.store.rows import clean, json_of, text_of
 from turnspan.server.store.tables import artifacts
 
 if TYPE_CHECKING:
-    from turnspan.schema import Turn
+    from turnspan.server.store.incoming import Incoming
     from turnspan.server.store.transaction import Transaction
 
-__all__ = ["ENTRY", "drop", "find", "keep"]
+__all__ = ["drop", "find", "keep"]
 
-ENTRY: Final = "artifacts"
 MAX_OF_TURN: Final = 100
 """As many of a turn's artifacts are listed."""
 
 
-def keep(tx: Transaction, turns: Iterable[Turn]) -> None:
+def keep(tx: Transaction, turns: Iterable[Incoming]) -> None:
     """Keep what ``turns``, which are being stored, say they produced."""
     rows = [
         {
@@ -46,7 +45,7 @@ def keep(tx: Transaction, turns: Iterable[Turn]) -> None:
             "created_at": each.created_at,
         }
         for turn in turns
-        if ENTRY in turn.metadata
+        if turn.produced
         for each in _artifacts_of(turn)
     ]
     if rows:
@@ -84,23 +83,23 @@ def drop(tx: Transaction, turn_ids: Sequence[str]) -> None:
         tx.connection.execute(delete(artifacts).where(*own))
 
 
-def _artifacts_of(turn: Turn) -> Iterator[Artifact]:
+def _artifacts_of(turn: Incoming) -> Iterator[Artifact]:
     """What ``turn`` says it produced; nothing where it has no session to find it by."""
-    said = turn.metadata.get(ENTRY)
-    if turn.session_id is None or not isinstance(said, list):
+    said = turn.produced
+    if turn.row.session_id is None or not isinstance(said, list):
         return
     for index, each in enumerate(said[:MAX_OF_TURN]):
         if isinstance(each, Mapping) and _is_text(each, "uri") and _is_text(each, "type"):
             yield Artifact(
                 id=f"{turn.id}/{index}",
-                session_id=turn.session_id,
+                session_id=turn.row.session_id,
                 turn_id=turn.id,
                 type=each["type"],
                 uri=each["uri"],
                 title=_text(each, "title"),
                 description=_text(each, "description"),
                 metadata=_object(each, "metadata"),
-                created_at=turn.ended_at,
+                created_at=turn.row.ended_at,
             )
 
 

@@ -11,11 +11,12 @@ from sqlalchemy import delete, select, text
 from turnspan.server.store import artifacts
 from turnspan.server.store.backend import chunks
 from turnspan.server.store.port import Incoming, Outcome, Position, StoredTurn
-from turnspan.server.store.rows import clean, searched_words, step_rows, turn_row, unstorable
+from turnspan.server.store.rows import clean
 from turnspan.server.store.tables import details, sessions, steps, turns
 
 if TYPE_CHECKING:
     from turnspan.schema import Turn
+    from turnspan.server.store.incoming import TurnRow
     from turnspan.server.store.transaction import Transaction
 
 __all__ = ["add", "append", "blank_session", "touch_sessions"]
@@ -54,12 +55,12 @@ class _Known:
 
 def add(tx: Transaction, incoming: Sequence[Incoming]) -> list[Outcome]:
     """Store turns; an outcome each, in their order."""
-    known = _known(tx, [clean(each.turn.id) for each in incoming])
+    known = _known(tx, [each.row.id for each in incoming])
     outcomes: list[Outcome] = []
     new: dict[str, Incoming] = {}
     later: dict[str, Incoming] = {}
     for each in incoming:
-        outcome = _judged(each, known.get(clean(each.turn.id)))
+        outcome = _judged(each, known.get(each.row.id))
         if outcome.status == "stored":
             _take(each, known, new, later)
         outcomes.append(outcome)
@@ -79,22 +80,22 @@ def append(tx: Transaction, session_id: str, make: Callable[[int], Turn]) -> Sto
     number = (tx.connection.execute(asked).scalar() or 0) + 1
     incoming = Incoming.of(make(number))
     (seq,) = _insert(tx, [incoming])
-    return StoredTurn(incoming.raw, Position(incoming.turn.started_at, seq), tx.now_ns)
+    return StoredTurn(incoming.raw, Position(incoming.row.started_at, seq), tx.now_ns)
 
 
-def touch_sessions(tx: Transaction, turns: Iterable[Turn]) -> None:
-    """Count ``turns`` in their sessions, which are made where they are missing."""
+def touch_sessions(tx: Transaction, incoming: Iterable[Incoming]) -> None:
+    """Count turns in their sessions, which are made where they are missing."""
     rows: dict[str, dict[str, Any]] = {}
-    for turn in turns:
-        if turn.session_id is None:
+    for each in (turn.row for turn in incoming):
+        if each.session_id is None:
             continue
-        row = rows.get(turn.session_id)
+        row = rows.get(each.session_id)
         if row is None:
-            row = rows[turn.session_id] = _session_row(tx, turn)
+            row = rows[each.session_id] = _session_row(tx, each)
         row["turn_count"] += 1
-        row["first_at"] = row["created_at"] = min(row["first_at"], turn.started_at)
-        row["last_at"] = max(row["last_at"], turn.started_at)
-        row["last_number"] = max(row["last_number"], turn.number or 0)
+        row["first_at"] = row["created_at"] = min(row["first_at"], each.started_at)
+        row["last_at"] = max(row["last_at"], each.started_at)
+        row["last_number"] = max(row["last_number"], each.number or 0)
     if rows:
         # In one order everywhere, so that two processes do not wait for one another.
         tx.connection.execute(_MERGE, [rows[id] for id in sorted(rows)])
@@ -106,18 +107,16 @@ def _known(tx: Transaction, ids: Sequence[str]) -> dict[str, _Known]:
 
 
 def _judged(incoming: Incoming, known: _Known | None) -> Outcome:
-    turn = incoming.turn
-    if (reason := unstorable(turn)) is not None:
-        return Outcome(turn.id, "refused", reason)
-    if turn.status == "open":
-        return Outcome(turn.id, "refused", "a turn that is still open cannot be stored")
+    id = incoming.id
+    if incoming.refusal is not None:
+        return Outcome(id, "refused", incoming.refusal)
     if known is None:
-        return Outcome(turn.id, "stored")
-    if known.started_at != turn.started_at:
-        return Outcome(turn.id, "refused", "another turn has this id: it started at another time")
-    if known.status == "interrupted" and turn.status in FINAL:
-        return Outcome(turn.id, "stored")
-    return Outcome(turn.id, "duplicate")
+        return Outcome(id, "stored")
+    if known.started_at != incoming.row.started_at:
+        return Outcome(id, "refused", "another turn has this id: it started at another time")
+    if known.status == "interrupted" and incoming.row.status in FINAL:
+        return Outcome(id, "stored")
+    return Outcome(id, "duplicate")
 
 
 def _take(
@@ -126,53 +125,52 @@ def _take(
     new: dict[str, Incoming],
     later: dict[str, Incoming],
 ) -> None:
-    turn = incoming.turn
-    id = clean(turn.id)
+    id = incoming.row.id
     before = known.get(id)
     if before is None or id in new:
         new[id] = incoming
     else:
         later[id] = incoming
-    known[id] = _Known(before.seq if before else 0, turn.started_at, turn.status)
+    known[id] = _Known(before.seq if before else 0, incoming.row.started_at, incoming.row.status)
 
 
 def _insert(tx: Transaction, incoming: Sequence[Incoming]) -> Sequence[int]:
     if not incoming:
         return ()
     seqs = tx.backend.next_seqs(tx.connection, len(incoming))
-    rows = [
-        (seq, *turn_row(each.turn, tx.project, tx.now_ns))
-        for seq, each in zip(seqs, incoming, strict=True)
-    ]
-    tx.backend.insert_many(tx.connection, turns, rows)
-    _insert_details(tx, list(zip(seqs, incoming, strict=True)))
-    touch_sessions(tx, [each.turn for each in incoming])
+    _write(tx, list(zip(seqs, incoming, strict=True)))
+    touch_sessions(tx, incoming)
     return seqs
 
 
-def _insert_details(tx: Transaction, kept: Sequence[tuple[int, Incoming]]) -> None:
-    tx.backend.insert_many(tx.connection, details, [(seq, each.raw) for seq, each in kept])
-    found = [row for seq, each in kept for row in step_rows(each.turn, tx.project, seq)]
-    tx.backend.insert_many(tx.connection, steps, found)
-    tx.backend.index(tx.connection, [(seq, searched_words(each.turn)) for seq, each in kept])
-    artifacts.keep(tx, [each.turn for _, each in kept])
+def _write(tx: Transaction, placed: Sequence[tuple[int, Incoming]]) -> None:
+    """Write what is kept of each turn, under its number."""
+    project, put = tx.project, tx.backend.insert_many
+    put(tx.connection, turns, [(seq, project, *turn.row, tx.now_ns) for seq, turn in placed])
+    put(tx.connection, details, [(seq, turn.raw) for seq, turn in placed])
+    found = [
+        (seq, position, project, *step)
+        for seq, turn in placed
+        for position, step in enumerate(turn.steps)
+    ]
+    put(tx.connection, steps, found)
+    tx.backend.index(tx.connection, [(seq, turn.words) for seq, turn in placed])
+    artifacts.keep(tx, [turn for _, turn in placed])
 
 
 def _replace(tx: Transaction, known: dict[str, _Known], later: dict[str, Incoming]) -> None:
     """Write final turns over interrupted ones; they keep their place."""
     if not later:
         return
-    kept = [(known[id].seq, each) for id, each in later.items()]
-    seqs = [seq for seq, _ in kept]
+    placed = [(known[id].seq, each) for id, each in later.items()]
+    seqs = [seq for seq, _ in placed]
     for some in chunks(seqs):
         tx.connection.execute(delete(details).where(details.c.seq.in_(some)))
         tx.connection.execute(delete(steps).where(steps.c.turn_seq.in_(some)))
         tx.connection.execute(delete(turns).where(turns.c.seq.in_(some)))
     tx.backend.unindex(tx.connection, seqs)
     artifacts.drop(tx, list(later))
-    rows = [(seq, *turn_row(each.turn, tx.project, tx.now_ns)) for seq, each in kept]
-    tx.backend.insert_many(tx.connection, turns, rows)
-    _insert_details(tx, kept)
+    _write(tx, placed)
 
 
 def _make_session(tx: Transaction, session_id: str) -> None:
@@ -196,10 +194,10 @@ def blank_session(tx: Transaction, session_id: str) -> dict[str, Any]:
     }
 
 
-def _session_row(tx: Transaction, turn: Turn) -> dict[str, Any]:
+def _session_row(tx: Transaction, turn: TurnRow) -> dict[str, Any]:
     return blank_session(tx, turn.session_id or "") | {
-        "agent": clean(turn.agent.name),
-        "user_id": None if turn.user_id is None else clean(turn.user_id),
+        "agent": turn.agent,
+        "user_id": turn.user_id,
         "created_at": turn.started_at,
         "first_at": turn.started_at,
         "last_at": turn.started_at,

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from turnspan.server.store.incoming import Incoming
 from turnspan.server.store.values import (
     Answer,
     ArrivedSpans,
     Artifact,
     ConflictError,
     Feedback,
-    Incoming,
     Job,
     JobState,
     KeptSpan,

@@ -121,7 +121,7 @@ def _copy(tx: Transaction, raw: bytes, session_id: str) -> Incoming:
     from turnspan.schema.wire import turn_of
 
     record = orjson.loads(raw) | {"id": tx.ids.id("turn"), "session_id": session_id}
-    return Incoming(turn_of(record), orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
+    return Incoming.of(turn_of(record), orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
 
 
 def _condition(tx: Transaction, where: SessionFilter) -> ColumnElement[bool]:

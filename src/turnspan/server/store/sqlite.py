@@ -29,7 +29,6 @@ from sqlalchemy.dialects.sqlite import insert
 from turnspan.errors import StoreError
 from turnspan.server.store.backend import Indexed, answering, chunks
 from turnspan.server.store.migrations import migrate
-from turnspan.server.store.tables import turns
 from turnspan.server.store.writer import WriterThread
 
 __all__ = ["Sqlite"]
@@ -54,7 +53,7 @@ _PRAGMAS: Final = (
 )
 _READERS: Final = 16
 _KNOWN: Final = "SELECT id, seq, started_at, status FROM turns WHERE project = ? AND id"
-_ROWS: Final = 50
+_VARIABLES: Final = 999  # of one statement: what every SQLite takes
 _SECURE_DELETE: Final = (3, 42, 0)  # since then the search index can forget on its own
 
 
@@ -115,7 +114,7 @@ class Sqlite:
 
     def next_seqs(self, connection: Connection, count: int) -> Sequence[int]:
         """The numbers after the last: nobody else is writing."""
-        last = connection.execute(select(func.max(turns.c.seq))).scalar() or 0
+        last = connection.exec_driver_sql("SELECT max(seq) FROM turns").scalar() or 0
         return range(last + 1, last + 1 + count)
 
     def index(self, connection: Connection, turns: Sequence[Indexed]) -> None:
@@ -186,17 +185,21 @@ def _engine(url: str, begin: str, *pragmas: str) -> Engine:
 
 
 def _insert_rows(connection: Connection, into: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Insert ``rows``, many a statement: while one runs, other threads of Python may too."""
+    """Insert ``rows``, many a statement: while one runs, other threads of Python may too.
+
+    How many is a power of two, so that a few statements serve for any number of rows.
+    """
     if not rows:
         return
     mark = "(" + ", ".join("?" * len(rows[0])) + ")"
     statement = f"INSERT INTO {into} VALUES "  # noqa: S608  # names of ours
-    whole = len(rows) // _ROWS * _ROWS
-    for start in range(0, whole, _ROWS):
-        values = tuple(chain.from_iterable(rows[start : start + _ROWS]))
-        connection.exec_driver_sql(statement + ", ".join([mark] * _ROWS), values)
-    if whole < len(rows):
-        connection.exec_driver_sql(statement + mark, list(rows[whole:]))
+    start, size = 0, 1 << (_VARIABLES // len(rows[0])).bit_length() - 1
+    while left := len(rows) - start:
+        while size > left:
+            size //= 2
+        values = tuple(chain.from_iterable(rows[start : start + size]))
+        connection.exec_driver_sql(statement + ", ".join([mark] * size), values)
+        start += size
 
 
 def _configure_index(connection: Connection, name: str, value: int) -> None:

@@ -15,7 +15,6 @@ __all__ = [
     "Artifact",
     "ConflictError",
     "Feedback",
-    "Incoming",
     "Job",
     "JobState",
     "KeptSpan",
@@ -63,22 +62,6 @@ class Page(Generic[Item_co]):
 
     items: Sequence[Item_co]
     has_more: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """A turn on its way into the store, with the bytes that are kept of it."""
-
-    turn: Turn
-    raw: bytes
-    """The `turn` line, newline included."""
-
-    @classmethod
-    def of(cls, turn: Turn) -> Incoming:
-        """``turn`` in the native wire format."""
-        from turnspan.schema import encode_turn
-
-        return cls(turn, encode_turn(turn))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from turnspan.schema import Turn
 from turnspan.server.routes.native.params import ProblemDetails
-from turnspan.server.store.rows import MAX_COST_USD, MAX_ID_CHARS, MAX_INT
+from turnspan.server.store.incoming import MAX_COST_USD, MAX_ID_CHARS, MAX_INT
 
 __all__ = ["finish"]
 
