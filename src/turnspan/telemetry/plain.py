@@ -39,7 +39,7 @@ VARYING: Final = frozenset({
     names.USER_ID,
 })  # fmt: skip
 
-MOST: Final = 1 << 63
+_TOO_LARGE: Final = 1 << 63  # OTLP has signed integers of 64 bits
 _JSON: Final = "application/json"
 _MIME_TYPES: Final = frozenset({_JSON, "text/plain"})
 _TURN: Final = frozenset({
@@ -73,7 +73,7 @@ def plain_tool(step: Fields, turn: Fields, agent: str) -> Plain | None:
 def _turn(turn: Fields) -> Plain | None:
     agent, given, produced = turn["agent"], turn["input"], turn["output"]
     name, number, steps = agent["name"], turn.get("number"), turn.get("steps", ())
-    given_as, produced_as = _as(given, "text"), _as(produced, "text")
+    given_as, produced_as = _mime_type(given, "text"), _mime_type(produced, "text")
     if (
         len(agent) != 1
         or type(name) is not str
@@ -81,7 +81,7 @@ def _turn(turn: Fields) -> Plain | None:
         or turn["schema_version"] != SCHEMA_VERSION
         or given_as is None
         or produced_as is None
-        or (number and (type(number) is not int or not 0 < number < MOST))
+        or (number and (type(number) is not int or not 0 < number < _TOO_LARGE))
     ):
         return None
     for step in steps:
@@ -103,7 +103,7 @@ def _turn(turn: Fields) -> Plain | None:
 
 def _tool(step: Fields, turn: Fields, agent: str) -> Plain | None:
     tool, name, given, produced = step["tool"], step["name"], step["input"], step["output"]
-    given_as, produced_as = _as(given, "tool_call"), _as(produced, "tool_result")
+    given_as, produced_as = _mime_type(given, "tool_call"), _mime_type(produced, "tool_result")
     if (
         step["kind"] != "tool"
         or step["status"] != "ok"
@@ -135,7 +135,7 @@ def _tool(step: Fields, turn: Fields, agent: str) -> Plain | None:
     return (*about, given_as, produced_as, *_about_session(turn, values)), values
 
 
-def _as(content: Fields, type: str) -> str | None:
+def _mime_type(content: Fields, type: str) -> str | None:
     """The MIME type of ``content`` that is of ``type``; None of any other."""
     mime_type: str = content.get("mime_type", "text/plain")
     return mime_type if content.get("type", "text") == type and mime_type in _MIME_TYPES else None
