@@ -1,4 +1,4 @@
-"""Turns and tool calls that are alike but for a few values, as most of an application's are.
+"""Turns and tool calls that are alike but for a few values, as most of a program's are.
 
 A shape is what the attributes of their spans have in common; the values are what differs.
 What is unusual in any way has no shape, and its span is worked out whole.
@@ -38,6 +38,7 @@ VARYING: Final = frozenset({
     names.TURN_NUMBER,
     names.USER_ID,
 })  # fmt: skip
+"""The attributes that are values; all others belong to a shape."""
 
 _TOO_LARGE: Final = 1 << 63  # OTLP has signed integers of 64 bits
 _JSON: Final = "application/json"
