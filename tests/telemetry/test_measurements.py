@@ -21,7 +21,7 @@ USED = "gen_ai.client.inference.usage"
 
 
 def measured(turn):
-    return [(instrument.name, *rest) for instrument, *rest in measurements(turn)]
+    return [(each.name, value, dict(of), span) for each, value, of, span in measurements(turn)]
 
 
 def named(turn, name):

@@ -103,7 +103,7 @@ class JournalBacklog:
         return self._log.appended
 
     def unsent(self, *, count: bool = False) -> Unsent:
-        """How much is waiting; sizes over 1 MiB are rounded up unless turns are counted."""
+        """How much is waiting; sizes over 64 KiB are rounded up unless turns are counted."""
         waiting = Waiting()
         for tail in self._tails():
             waiting += tail.waiting(count=count)

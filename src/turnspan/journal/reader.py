@@ -29,7 +29,7 @@ Kinds: TypeAlias = tuple[bytes, ...]
 TURNS: Kinds = (TURN,)
 TURNS_AND_FEEDBACK: Kinds = (TURN, FEEDBACK)
 
-CHUNK_BYTES = 2**18  # a reader that stops early has not split much in vain
+CHUNK_BYTES = 2**16  # a reader that stops early has not split much in vain
 MAX_NOTED = 10_000
 _RECORD = b'{"record":"'
 _ENDED_AT = re.compile(rb'"ended_at":(\d+)')

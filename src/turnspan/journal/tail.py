@@ -25,7 +25,7 @@ from turnspan.pace import Pace
 
 __all__ = ["Room", "Tail", "Waiting"]
 
-EXACT_BYTES = 2**20
+EXACT_BYTES = 2**16
 
 
 class Room:
@@ -151,13 +151,17 @@ class Tail:
 
     def waiting(self, *, count: bool) -> Waiting:
         """What is left; without ``count`` its size is rounded up where that saves reading."""
-        size = self.left_bytes()
-        found = Waiting()
+        left_bytes = self.left_bytes()
+        turns = size_bytes = 0
+        oldest_at_ns = None
         for line in self._left_lines():
-            found += Waiting(1, len(line), ended_at(line) if not found.turns else None)
-            if not count and size > EXACT_BYTES:
-                return Waiting(1, size, found.oldest_at_ns)
-        return found
+            if not turns:
+                oldest_at_ns = ended_at(line)
+                if not count and left_bytes > EXACT_BYTES:
+                    return Waiting(1, left_bytes, oldest_at_ns)
+            turns += 1
+            size_bytes += len(line)
+        return Waiting(turns, size_bytes, oldest_at_ns)
 
     def close(self) -> None:
         """Close the file."""

@@ -52,7 +52,7 @@ class ApplicationMetrics:
                 span = SpanContext(trace_id, int(span_id, 16), False, flags)
                 context = set_span_in_context(NonRecordingSpan(span), Context())
                 contexts[span_id] = context
-            self._recording[instrument.name](value, attributes, context)
+            self._recording[instrument.name](value, dict(attributes), context)
 
     def send(self, *, timeout_s: float) -> None:
         """Do nothing: the application has readers that collect."""

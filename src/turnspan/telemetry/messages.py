@@ -27,6 +27,8 @@ __all__ = [
     "instructions",
     "object_json",
     "output_messages",
+    "text_input",
+    "text_output",
 ]
 
 Fields: TypeAlias = Mapping[str, Any]
@@ -34,6 +36,7 @@ Fields: TypeAlias = Mapping[str, Any]
 _dumps = orjson.dumps
 _USER = b'[{"role":"user","parts":['
 _ASSISTANT = b'[{"role":"assistant","parts":['
+_TEXT = b'{"type":"text","content":'
 _JSON = "application/json"
 
 
@@ -66,6 +69,16 @@ def output_messages(fields: Fields, messages: Sequence[Fields], *, failed: bool)
     reason = reasons[0] if reasons else "error" if failed else "stop"
     end = b'],"finish_reason":' + _dumps(reason) + b"}]"
     return (_ASSISTANT + b",".join(parts) + end).decode()
+
+
+def text_input(text: str) -> bytes:
+    """`input_messages` of a ``text`` that is all there is."""
+    return _USER + _TEXT + _dumps(text) + b"}]}]"
+
+
+def text_output(text: str) -> bytes:
+    """`output_messages` of the same, where nothing failed."""
+    return _ASSISTANT + _TEXT + _dumps(text) + b'}],"finish_reason":"stop"}]'
 
 
 def instructions(ranges: Sequence[Sequence[int]], messages: Sequence[Fields]) -> str:
@@ -142,7 +155,7 @@ def _part(content: Fields) -> bytes:
     kind, text = content.get("type"), content.get("content", "")
     if kind in names.MODALITIES and text.startswith(names.URI_SCHEMES):
         return _dumps({"type": "uri", "modality": kind, "uri": text})
-    return b'{"type":"text","content":' + _dumps(text) + b"}"
+    return _TEXT + _dumps(text) + b"}"
 
 
 def _looks_like_object(text: str) -> bool:

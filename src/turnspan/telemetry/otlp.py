@@ -25,7 +25,9 @@ from turnspan.telemetry.by_resource import ByResource
 from turnspan.telemetry.carried import carry_step, carry_turn
 from turnspan.telemetry.limits import SpanLimits, cut
 from turnspan.telemetry.messages import honest
+from turnspan.telemetry.plain import plain_tool, plain_turn
 from turnspan.telemetry.protobuf import attributes, delimited, text, varint
+from turnspan.telemetry.templates import ATTRIBUTE, KINDS, MOST_ATTRIBUTES, Templates
 from turnspan.telemetry.vendor_keys import Described, Profile, add_keys
 
 __all__ = ["RequestWriter"]
@@ -41,7 +43,7 @@ class RequestWriter:
     Requests set one behind the other parse as one. Not thread-safe.
     """
 
-    __slots__ = ("_by_resource", "_content", "_limits", "_profiles")
+    __slots__ = ("_by_resource", "_content", "_has_plain", "_limits", "_profiles", "_templates")
 
     def __init__(
         self,
@@ -53,6 +55,8 @@ class RequestWriter:
         self._content = content
         self._limits = limits
         self._profiles = profiles
+        self._templates = Templates()
+        self._has_plain = content and not profiles and _leaves_plain(limits)
         self._by_resource = ByResource()
 
     def add(self, turn: Fields) -> None:
@@ -76,33 +80,62 @@ class RequestWriter:
         return self._by_resource.take()
 
     def _spans(self, turn: Fields) -> Iterable[list[bytes]]:
-        trace, content = turn["trace"], self._content
+        trace = turn["trace"]
         trace_id, state = trace["trace_id"], text(b"\x1a", trace.get("state", ""))
         flags = trace.get("flags", 1) & 0xFF
         local = _flags(flags | names.FLAGS_HAS_IS_REMOTE)
         root_id: str = trace["span_id"]
         parent_id: str | None = trace.get("parent_span_id")
-        facts = turn_facts(turn, content=content)
-        carry_turn(facts.attributes, turn, failure(turn), content=content)
-        links = trace.get("links", ())
         # A turn does not say whether its parent was remote; a span without one has none that was.
         suffix = _flags(flags) if parent_id else local
-        ids = _ids(trace_id, root_id, parent_id)
-        yield self._span(facts, turn, turn, [ids, state], suffix, links)
+        yield self._turn(turn, [_ids(trace_id, root_id, parent_id), state], suffix)
         steps = turn.get("steps", ())
         agents = nested_agents(steps)
         agent = turn["agent"]["name"]
         ordered = all(one["ended_at"] < other["ended_at"] for one, other in pairwise(steps))
         for position, step in enumerate(steps):
             by = agents.get(step["id"], agent) if agents else agent
-            told = honest(step) if content and step["kind"] == "tool" else step
-            facts = step_facts(told, turn, agent=by, content=content)
-            carry_step(facts.attributes, step, turn, failure(step), content=content)
-            facts.attributes[names.TURN_ID] = turn["id"]
-            if not ordered:
-                facts.attributes[names.STEP_POSITION] = position
             ids = _ids(trace_id, step["id"], step.get("parent_id") or root_id)
-            yield self._span(facts, step, turn, [ids, state], local, ())
+            place = None if ordered else position
+            yield self._step(step, turn, [ids, state], local, agent=by, place=place)
+
+    def _turn(self, turn: Fields, parts: list[bytes], suffix: bytes) -> list[bytes]:
+        links = turn["trace"].get("links", ())
+        plain = plain_turn(turn) if self._has_plain and not links else None
+        if plain and self._templates.write(plain, turn, parts):
+            parts.append(suffix)
+            return parts
+        facts = turn_facts(turn, content=self._content)
+        carry_turn(facts.attributes, turn, failure(turn), content=self._content)
+        if plain:
+            self._templates.keep(plain, facts)
+        return self._span(facts, turn, turn, parts, suffix, links)
+
+    def _step(
+        self,
+        step: Fields,
+        turn: Fields,
+        parts: list[bytes],
+        suffix: bytes,
+        *,
+        agent: str,
+        place: int | None,
+    ) -> list[bytes]:
+        """``place`` is that of ``step`` in ``turn``, where its end does not tell."""
+        plain = plain_tool(step, turn, agent) if self._has_plain and place is None else None
+        if plain and self._templates.write(plain, step, parts):
+            parts.append(suffix)
+            return parts
+        content = self._content
+        told = honest(step) if content and step["kind"] == "tool" else step
+        facts = step_facts(told, turn, agent=agent, content=content)
+        carry_step(facts.attributes, step, turn, failure(step), content=content)
+        facts.attributes[names.TURN_ID] = turn["id"]
+        if place is not None:
+            facts.attributes[names.STEP_POSITION] = place
+        if plain:
+            self._templates.keep(plain, facts)
+        return self._span(facts, step, turn, parts, suffix, ())
 
     def _span(
         self,
@@ -122,7 +155,7 @@ class RequestWriter:
         if said is not None:
             add_keys(self._profiles, facts.attributes, said)
         name = facts.name.encode()
-        parts += (b"\x2a", varint(len(name)), name, _KINDS[facts.kind])
+        parts += (b"\x2a", varint(len(name)), name, KINDS[facts.kind])
         parts += (source["started_at"].to_bytes(8, "little"), b"\x41")
         parts.append(source["ended_at"].to_bytes(8, "little"))
         self._attributes(facts.attributes, parts)
@@ -139,7 +172,7 @@ class RequestWriter:
     def _attributes(self, pairs: dict[str, Any], parts: list[bytes]) -> None:
         limits = self._limits
         kept, dropped = _within(pairs, limits.attributes, limits.span_value_chars)
-        attributes(b"\x4a", kept, parts)
+        attributes(ATTRIBUTE, kept, parts)
         if dropped:
             parts.append(b"\x50" + varint(dropped))
 
@@ -187,6 +220,12 @@ def _within(
     return pairs, dropped
 
 
+def _leaves_plain(limits: SpanLimits) -> bool:
+    """Does every span of a template fit within ``limits``?"""
+    fits = limits.attributes is None or limits.attributes >= MOST_ATTRIBUTES
+    return fits and limits.span_value_chars is None
+
+
 def _flags(flags: int) -> bytes:
     """Field 16 of a span."""
     return b"\x85\x01" + flags.to_bytes(4, "little")
@@ -201,7 +240,3 @@ def _ids(trace_id: str, span_id: str, parent_id: str | None = None) -> bytes:
     if len(parent_id) != 16:
         raise ValueError(f"{parent_id!r} is no span id")
     return bytes.fromhex(f"0a10{trace_id}1208{span_id}2208{parent_id}")
-
-
-# Field 6 (kind), and the tag of field 7 (start), which always follows.
-_KINDS = {kind: b"\x30" + varint(kind) + b"\x39" for kind in range(1, 6)}

@@ -6,13 +6,18 @@ common/v1/common.proto.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from struct import Struct
-from typing import Any
+from typing import Any, TypeAlias
 
 from turnspan.telemetry import semconv as names
 
-__all__ = ["attributes", "delimited", "fields", "key_value", "text", "varint"]
+__all__ = [
+    "Gap", "attributes", "delimited", "fields", "fill", "gap", "key_value", "text", "varint",
+]  # fmt: skip
+
+Gap: TypeAlias = tuple[bytes, str, bytes, int]
+"""The bytes before an attribute, its key, that encoded, and how long this is."""
 
 _TABLE = tuple(bytes((n,)) if n < 128 else bytes((n & 127 | 128, n >> 7)) for n in range(2048))
 _TABLE_SIZE = 2040  # a length and the tags before it still find their place in the table
@@ -83,11 +88,8 @@ def attributes(tag: bytes, pairs: dict[str, Any], parts: list[bytes]) -> None:
             size = len(data)
             if size < _TABLE_SIZE:
                 name, name_size = _KEYS.get(key) or _key(key)
-                length = _TABLE[size]
-                size += 1 + len(length)
-                inner = _TABLE[size]
-                outer = varint(name_size + len(inner) + size)
-                parts += (tag, outer, name, inner, b"\x0a", length, data)
+                head = _HEADS[size]
+                parts += (tag, varint(name_size + len(head) + size), name, head, data)
                 continue
         elif type(value) is int and 0 <= value < _TABLE_SIZE:
             name, name_size = _KEYS.get(key) or _key(key)
@@ -101,6 +103,30 @@ def attributes(tag: bytes, pairs: dict[str, Any], parts: list[bytes]) -> None:
             continue
         pair = key_value(key, value)
         parts += (tag, varint(len(pair)), pair)
+
+
+def gap(before: bytes, key: str) -> Gap:
+    """Where `fill` puts a value of ``key``, after the bytes ``before`` and its tag."""
+    return before, key, *(_KEYS.get(key) or _key(key))
+
+
+def fill(gaps: Iterable[Gap], values: Mapping[str, bytes | int], parts: list[bytes]) -> None:
+    """Append ``gaps`` to ``parts``, each with its value: UTF-8, or a number from 0 to 2**63."""
+    for before, key, name, name_size in gaps:
+        value = values[key]
+        if isinstance(value, int):
+            number = b"\x18" + varint(value)
+            parts += (
+                before,
+                varint(name_size + 1 + len(number)),
+                name,
+                varint(len(number)),
+                number,
+            )
+            continue
+        size = len(value)
+        head = _HEADS[size] if size < _TABLE_SIZE else _head(size)
+        parts += (before, varint(name_size + len(head) + size), name, head, value)
 
 
 def key_value(key: str, value: Any) -> bytes:
@@ -169,6 +195,12 @@ def _any_value(value: Any) -> bytes:
     raise TypeError(f"no attribute value: {kind.__name__}")
 
 
+def _head(size: int) -> bytes:
+    """What stands between a key and its text of ``size`` bytes: two lengths and a tag."""
+    length = b"\x0a" + varint(size)
+    return varint(len(length) + size) + length
+
+
 def _key(key: str) -> tuple[bytes, int]:
     """The key's field and the tag of the value after it, and how long both are."""
     encoded = delimited(b"\x0a", key.encode()) + b"\x12"
@@ -187,3 +219,6 @@ def _remember(key: str, value: Any, told_by: str) -> bytes:
             _PAIRS.clear()
         _PAIRS[key, told_by] = encoded
     return encoded
+
+
+_HEADS = tuple(map(_head, range(_TABLE_SIZE)))
