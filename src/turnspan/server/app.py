@@ -19,7 +19,7 @@ from turnspan.clock import SystemClock
 from turnspan.server.access_log import AccessLog
 from turnspan.server.assembly import Assembly
 from turnspan.server.call import Call, call_of
-from turnspan.server.dialect import Dialect, dialects
+from turnspan.server.dialect import NATIVE, Dialect, dialects
 from turnspan.server.gate import Gate
 from turnspan.server.ids import ServerIds
 from turnspan.server.jobs import JobRunner
@@ -105,6 +105,8 @@ def _application(dialect: Dialect) -> FastAPI:
     app.include_router(dialect.router)
     document = app.openapi()  # FastAPI keeps what it made, and hands it out
     _tell_problems(document)
+    if dialect.name != NATIVE:
+        document["servers"] = [{"url": f"/{dialect.name}"}]
     if dialect.document is not None:
         dialect.document(document)
     app.add_exception_handler(HTTPException, _on_http)

@@ -117,7 +117,7 @@ class Gate:
     def _dialect(self, line: RequestLine) -> tuple[Dialect, str]:
         """Whose request it is, and its path without the prefix."""
         first, slash, rest = line.path[1:].partition("/")
-        if slash and first != NATIVE and first in self._dialects:
+        if slash and first in self._dialects:
             return self._dialects[first], f"/{rest}"
         for dialect in self._dialects.values():
             if dialect.claims(line):
