@@ -9,10 +9,11 @@ import json
 import os
 import random
 import re
+import select
 import socket
 import time
 import zlib
-from contextlib import closing
+from contextlib import ExitStack, closing
 from urllib.parse import urlsplit
 
 import pytest
@@ -366,18 +367,34 @@ def test_a_body_that_does_not_arrive_is_not_waited_for(serve):
 
 
 def test_more_requests_than_can_be_worked_on_are_turned_away(serve):
-    """Requests beyond the limit get 503 and are asked to come again; then there is room again."""
-    api = serve(limits=Limits(concurrency=1, receive_s=60.0))
+    """Of those that come at once as many are let in as there is room for, and no fewer.
+
+    The others get 503 and are asked to come again.
+    """
+    api = serve(limits=Limits(concurrency=3, receive_s=60.0))
+    api.key()
     address = (urlsplit(api.url).hostname, urlsplit(api.url).port)
-    with closing(socket.create_connection(address)) as slow:
-        slow.sendall(b"POST /v1/turns HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 10\r\n\r\n{")
-        for _ in range(2):  # whoever came later is answered: the one before has begun
-            api.get("/health/ready")
-        busy = until(lambda reply: reply.status == 503, lambda: api.get("/v1/turns"))
+    head = f"POST /v1/turns HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {api.keys[-1]}\r\n"
+    begun = f"{head}content-type: application/json\r\ncontent-length: 2\r\n\r\n[".encode()
+    with ExitStack() as stack:
+        waiting = [stack.enter_context(socket.create_connection(address)) for _ in range(9)]
+        for each in waiting:
+            each.sendall(begun)
+        refused = []
+        while len(refused) < 6:
+            for each in select.select(waiting, [], [], 60)[0]:
+                refused.append(each.recv(65536))
+                waiting.remove(each)
+        busy = api.get("/v1/turns")
+        for each in waiting:
+            each.sendall(b"]")
+        answers = [each.recv(65536) for each in waiting]
     free = until(lambda reply: reply.status != 503, lambda: api.get("/v1/turns"))
 
+    assert [answer[9:12] for answer in refused] == [b"503"] * 6
     assert code(busy) == (503, "unavailable")
     assert busy.headers["retry-after"] == "1"
+    assert [answer[9:12] for answer in answers] == [b"200"] * 3
     assert free.status == 200
 
 

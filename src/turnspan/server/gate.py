@@ -58,13 +58,12 @@ class Gate:
         self._log = log
         self._keys = KeyRing(parts.store, parts.clock)
         self._buckets = TokenBuckets(parts.limits, parts.clock)
-        self._working = 0
+        self._working = 0  # requests that were let in
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Never raises, but when the client is gone."""
         call = self._call(scope)
         answer = _Answer(call, send, self._log)
-        self._working += 1
         try:
             problem = await self._answered(call, scope, receive, answer)
             if problem is not None and not answer.has_begun:
@@ -72,7 +71,6 @@ class Gate:
         except Exception as error:  # noqa: BLE001  # border: the connection ends, the server does not
             _report(error)
         finally:
-            self._working -= 1
             answer.done()
 
     async def _answered(
@@ -131,8 +129,16 @@ class Gate:
             call.access = await self._access(call)
             call.allowance = self._buckets.take(call.access.key_id or "")
             _check_allowance(call)
-        if self._working > limits.concurrency:
+        if self._working >= limits.concurrency:
             raise Problem(503, "unavailable", "too many requests at once", retry_after_s=1.0)
+        self._working += 1
+        try:
+            await self._work(call, scope, receive, answer)
+        finally:
+            self._working -= 1
+
+    async def _work(self, call: Call, scope: Scope, receive: Receive, answer: _Answer) -> None:
+        limits = self._parts.limits
         max_bytes = min(limits.body_bytes, call.dialect.max_body_bytes or limits.body_bytes)
         body = await received(receive, call.headers, max_bytes=max_bytes, within_s=limits.receive_s)
         call.body = await decoded(body, call.headers, max_bytes=max_bytes)
