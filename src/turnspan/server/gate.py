@@ -129,7 +129,7 @@ class Gate:
             call.access = await self._access(call)
             call.allowance = self._buckets.take(call.access.key_id or "")
             _check_allowance(call)
-        if self._working >= limits.concurrency:
+        if self._working >= limits.concurrency and not _is_probe(call):
             raise Problem(503, "unavailable", "too many requests at once", retry_after_s=1.0)
         self._working += 1
         try:
@@ -245,7 +245,15 @@ def _scope(scope: Scope, call: Call) -> Scope:
         if name not in {b"content-encoding", b"content-length", b"transfer-encoding"}
     ]
     kept.append((b"content-length", str(len(call.body)).encode()))
-    return {**scope, "path": call.path, "headers": kept, SCOPE: call}
+    method = "GET" if _is_probe(call) and call.method == "HEAD" else call.method
+    return {**scope, "method": method, "path": call.path, "headers": kept, SCOPE: call}
+
+
+def _is_probe(call: Call) -> bool:
+    """Whether it asks for no work: a full server lives, and says so."""
+    sized = call.headers.get("content-length", "0") != "0"
+    is_bare = not sized and "transfer-encoding" not in call.headers
+    return is_bare and call.path in call.dialect.public
 
 
 def _check_head(call: Call, scope: Scope, path_bytes: int, header_bytes: int) -> None:
