@@ -147,9 +147,9 @@ async def _on_validation(request: Request, error: Exception) -> Response:
     return call.dialect.render(problem, call)
 
 
-async def _on_unavailable(request: Request, _error: Exception) -> Response:  # as Starlette calls it
+async def _on_unavailable(request: Request, error: Exception) -> Response:  # as Starlette calls it
     call = call_of(request)
-    return call.dialect.render(unavailable(), call)
+    return call.dialect.render(unavailable(error), call)
 
 
 async def _on_failure(request: Request, error: Exception) -> Response:  # noqa: ARG001  # as Starlette calls it; the gate reports the error

@@ -85,8 +85,8 @@ class Gate:
             return problem
         except TimeoutError:
             return Problem(503, "timeout", "the answer took too long", retry_after_s=1.0)
-        except UnavailableError:
-            return unavailable()
+        except UnavailableError as error:
+            return unavailable(error)
         except Exception as error:  # noqa: BLE001  # border: our failure is no traceback of theirs
             _report(error)
             return Problem(500, "internal", "something here failed; the server's log has it")
