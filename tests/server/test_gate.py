@@ -394,13 +394,14 @@ def full(serve):
     return full
 
 
-def export(api):
+def export(api, path="/v1/export", kept="close"):
     """A connection on which everything is asked for, and nothing was read."""
+    head = f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: {kept}\r\n\r\n"
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
     connection.settimeout(240)
     connection.connect((urlsplit(api.url).hostname, urlsplit(api.url).port))
-    connection.sendall(b"GET /v1/export HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n")
+    connection.sendall(head.encode())
     return closing(connection)
 
 
@@ -414,16 +415,20 @@ def test_whoever_takes_no_answer_is_left(full):
     assert free.status == 200
 
 
-def test_whoever_takes_an_answer_slowly_gets_all_of_it(full):
-    """It takes longer than a client may take nothing."""
+@pytest.mark.parametrize(
+    "path, kept", [("/v1/export", "close"), ("/v1/turns?limit=20", "keep-alive")]
+)
+def test_whoever_takes_an_answer_slowly_gets_all_of_it(full, path, kept):
+    """It takes longer than a client may take nothing, or a connection may be idle."""
     api = full(limits=Limits(stall_s=2.0))
-    received = b""
-    with export(api) as connection:
+    api.server.config.timeout_keep_alive = 1
+    received = []
+    with export(api, path, kept) as connection:
         while more := connection.recv(2**20):
-            received += more
+            received.append(more)
             time.sleep(0.003 * len(more) / 2**14)
 
-    assert received.count(b'"record":"turn"') == 20
+    assert b"".join(received).count(b'"record"') == 20
 
 
 def test_a_stop_waits_for_nobody_who_takes_no_answer(full, caplog):

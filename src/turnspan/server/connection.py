@@ -125,6 +125,6 @@ class _Connection(H11Protocol):
             self._stalled = None
 
     def _leave(self) -> None:
-        """End the connection, if there is something on it that nobody takes."""
-        if self.transport.get_write_buffer_size():
-            self.transport.abort()
+        """See to it that a connection which is to end does, though its client took not all yet."""
+        if self._stalled is None and self.transport.get_write_buffer_size():
+            self._watch()
