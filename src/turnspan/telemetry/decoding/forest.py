@@ -1,4 +1,4 @@
-"""The spans of a trace under their parents: each is looked at once, however deep it stands."""
+"""The spans of a trace under their parents: each is walked once, however deep."""
 
 from __future__ import annotations
 
