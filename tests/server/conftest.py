@@ -172,6 +172,7 @@ def serve(store_url: str, unconfigured: None) -> Iterator[Callable[..., Api]]:
         log: AccessLog | None = None,
         url: str = store_url,
         known: Any = None,
+        stop_s: float = 10.0,
     ) -> Api:
         # A busy machine answers late, and a test asks for more than a client does.
         limits = limits or Limits(requests_per_s=1e6, burst=1_000_000, request_s=240.0)
@@ -180,7 +181,8 @@ def serve(store_url: str, unconfigured: None) -> Iterator[Callable[..., Api]]:
         app = create_app(store, limits=limits, clock=clock, log=log, known=known)
         listener = listening_socket("127.0.0.1", 0)
         port = listener.getsockname()[1]
-        server = uvicorn.Server(uvicorn_config(app, host="127.0.0.1", port=port, limits=limits))
+        config = uvicorn_config(app, host="127.0.0.1", port=port, limits=limits, stop_s=stop_s)
+        server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         running.append(Api(f"http://127.0.0.1:{port}", store, server, thread))

@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ import pytest
 
 from turnspan.schema import encode_turn
 from turnspan.server import Limits
+from turnspan.server.dialect import dialects
 from turnspan.testing.turns import make_turn
 
 ST = Path(sys.executable).parent / "st"
@@ -35,17 +37,49 @@ QUERIES = [
 ]
 
 
+THERE = """
+[parameters]
+"path.session_id" = "s"
+"path.turn_id" = "turn_000000000001"
+"path.interaction_id" = "turn_000000000001"
+"path.agent_id" = "a"
+"header.x-project-id" = "default"
+"""
+"""So that not every answer is a 404."""
+UNTOLD = "".join(
+    f"""
+[[operations]]
+include-name = "{operation}"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 404]
+"""
+    for operation in (
+        "GET /v1/sessions",
+        "GET /v1/sessions/{session_id}/turns",
+        "POST /v1/sessions/{session_id}/fork",
+        "POST /v1/sessions/{session_id}/rollback",
+        "POST /v1/sessions/{session_id}/state/rollback",
+    )
+)
+"""No document can say that `starting_after` and `version` name what is there."""
+
+
 @needs_schemathesis
-def test_what_the_document_says_is_what_is_answered(serve):
-    """schemathesis finds no answer that the document does not tell, with all its checks."""
+@pytest.mark.parametrize("name", sorted(dialects()))
+def test_what_the_document_says_is_what_is_answered(serve, tmp_path, name):
+    """schemathesis finds no answer that a dialect's document does not tell, with all its checks."""
     api = serve()
-    asked = ["--checks", "all", "--phases", "coverage,fuzzing", "--max-examples", "4"]
+    turn = make_turn(1, session_id="s", started_at=time.time_ns(), ended_at=time.time_ns())
+    assert api.post("/v1/turns", json.loads(encode_turn(turn))).status == 200
+    (tmp_path / "schemathesis.toml").write_text(THERE + UNTOLD * (name == "statebase"))
+    asked = ["--checks", "all", "--phases", "coverage,fuzzing", "--max-examples", "2"]
+    where = ["--url", f"{api.url}/{name}", "--header", f"Authorization: Bearer {api.key()}"]
     found = subprocess.run(
-        [ST, "run", f"{api.url}/openapi.json", *asked, "--seed", "1", "--no-color"],
+        [ST, "--no-color", "run", f"{api.url}/{name}/openapi.json", "--seed", "1", *asked, *where],
         check=False,
         capture_output=True,
         text=True,
         timeout=300,
+        cwd=tmp_path,
     )
 
     assert found.returncode == 0, found.stdout[-5_000:]
@@ -114,3 +148,19 @@ def long_head(draw, _whole):
         [("/v1/turns?text=" + "x" * 40_000, {}), ("/v1/turns", {"x-long": "x" * 20_000})]
     )
     return "GET", path, None, headers
+
+
+def test_each_dialect_s_document_names_its_own_place(serve):
+    """A client made of it asks below `/NAME`, wherever paths are those of several dialects."""
+    api = serve()
+    turn = json.loads(encode_turn(make_turn(1, session_id="s")))
+
+    documents = {name: api.get(f"/{name}/openapi.json").json for name in dialects()}
+    post = api.post("/native/v1/turns", turn)
+    listed = api.get("/native/v1/sessions", headers={"x-api-key": "none"})
+
+    assert {name: each.get("servers") for name, each in documents.items()} == {
+        name: None if name == "native" else [{"url": f"/{name}"}] for name in dialects()
+    }
+    assert documents["native"] == api.get("/openapi.json").json
+    assert (post.status, listed.json["data"][0]["id"]) == (200, "s")

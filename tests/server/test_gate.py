@@ -9,10 +9,11 @@ import json
 import os
 import random
 import re
+import select
 import socket
 import time
 import zlib
-from contextlib import closing
+from contextlib import ExitStack, closing
 from urllib.parse import urlsplit
 
 import pytest
@@ -365,19 +366,112 @@ def test_a_body_that_does_not_arrive_is_not_waited_for(serve):
     assert answer.startswith(b"HTTP/1.1 408 ")
 
 
+def test_a_body_that_is_too_long_is_not_asked_for(serve):
+    """Who says what it is going to send, and waits for leave, hears 413 at once."""
+    api = serve()
+    head = b"POST /v1/turns HTTP/1.1\r\nhost: 127.0.0.1\r\nexpect: 100-continue\r\n"
+    head += b"connection: close\r\n"
+
+    small = raw(api, head + b"content-type: application/json\r\ncontent-length: 2\r\n\r\n[]")
+    large = raw(api, head + b"content-length: 99999999999\r\n\r\n")
+
+    assert small.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+    assert large.startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.fixture
+def full(serve):
+    """Makes a server that has more to export than fits into the buffers of a connection."""
+
+    def full(**options):
+        api = serve(**options)
+        text = "x" * 800_000
+        for number in range(20):
+            made = make_turn(number, output={"type": "text", "content": text})
+            assert api.post("/v1/turns", json.loads(encode_turn(made))).status == 200
+        return api
+
+    return full
+
+
+def export(api, path="/v1/export", kept="close"):
+    """A connection on which everything is asked for, and nothing was read."""
+    head = f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: {kept}\r\n\r\n"
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+    connection.settimeout(240)
+    connection.connect((urlsplit(api.url).hostname, urlsplit(api.url).port))
+    connection.sendall(head.encode())
+    return closing(connection)
+
+
+def test_whoever_takes_no_answer_is_left(full):
+    """After a while there is room again, though nobody hung up."""
+    api = full(limits=Limits(concurrency=1, stall_s=0.5))
+    with export(api):
+        until(lambda reply: reply.status == 503, lambda: api.get("/v1/turns?limit=1"))
+        free = until(lambda reply: reply.status != 503, lambda: api.get("/v1/turns?limit=1"))
+
+    assert free.status == 200
+
+
+@pytest.mark.parametrize(
+    "path, kept", [("/v1/export", "close"), ("/v1/turns?limit=20", "keep-alive")]
+)
+def test_whoever_takes_an_answer_slowly_gets_all_of_it(full, path, kept):
+    """It takes longer than a client may take nothing, or a connection may be idle."""
+    api = full(limits=Limits(stall_s=2.0))
+    api.server.config.timeout_keep_alive = 1
+    received = []
+    with export(api, path, kept) as connection:
+        while more := connection.recv(2**20):
+            received.append(more)
+            time.sleep(0.003 * len(more) / 2**14)
+
+    assert b"".join(received).count(b'"record"') == 20
+
+
+def test_a_stop_waits_for_nobody_who_takes_no_answer(full, caplog):
+    """It ends in time, and has nothing to complain of."""
+    api = full(stop_s=1.0)
+    with export(api), export(api) as one:
+        assert one.recv(12) == b"HTTP/1.1 200"
+        api.stop()
+
+    assert [each.getMessage() for each in caplog.records] == []
+
+
 def test_more_requests_than_can_be_worked_on_are_turned_away(serve):
-    """Requests beyond the limit get 503 and are asked to come again; then there is room again."""
-    api = serve(limits=Limits(concurrency=1, receive_s=60.0))
+    """Of those that come at once as many are let in as there is room for, and no fewer.
+
+    The others get 503 and are asked to come again.
+    """
+    api = serve(limits=Limits(concurrency=3, receive_s=60.0))
+    api.key()
     address = (urlsplit(api.url).hostname, urlsplit(api.url).port)
-    with closing(socket.create_connection(address)) as slow:
-        slow.sendall(b"POST /v1/turns HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 10\r\n\r\n{")
-        for _ in range(2):  # whoever came later is answered: the one before has begun
-            api.get("/health/ready")
-        busy = until(lambda reply: reply.status == 503, lambda: api.get("/v1/turns"))
+    head = f"POST /v1/turns HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {api.keys[-1]}\r\n"
+    begun = f"{head}content-type: application/json\r\ncontent-length: 2\r\n\r\n[".encode()
+    with ExitStack() as stack:
+        waiting = [stack.enter_context(socket.create_connection(address)) for _ in range(9)]
+        for each in waiting:
+            each.sendall(begun)
+        refused = []
+        while len(refused) < 6:
+            for each in select.select(waiting, [], [], 60)[0]:
+                refused.append(each.recv(65536))
+                waiting.remove(each)
+        busy = api.get("/v1/turns")
+        alive = api.get("/health/live", key="")
+        for each in waiting:
+            each.sendall(b"]")
+        answers = [each.recv(65536) for each in waiting]
     free = until(lambda reply: reply.status != 503, lambda: api.get("/v1/turns"))
 
+    assert [answer[9:12] for answer in refused] == [b"503"] * 6
     assert code(busy) == (503, "unavailable")
+    assert alive.status == 200  # a probe asks for no work
     assert busy.headers["retry-after"] == "1"
+    assert [answer[9:12] for answer in answers] == [b"200"] * 3
     assert free.status == 200
 
 

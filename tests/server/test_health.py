@@ -13,5 +13,8 @@ def test_health_needs_no_key(serve, path):
     api.key()
 
     reply = api.get(path, key="")
+    head = api.request("HEAD", path, key="")
 
     assert (reply.status, reply.json) == (200, {"status": "ok"})
+    assert (head.status, head.body) == (200, b"")
+    assert head.headers["content-length"] == str(len(reply.body))

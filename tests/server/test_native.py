@@ -407,3 +407,16 @@ def test_what_a_decorator_records_arrives_whole(serve, run):
     ]
     (judgement,) = api.get(f"/v1/turns/{ids(stored)[0]}/feedback").json["data"]
     assert (judgement["author"], judgement["rating"], judgement["score"]) == ("ada", "good", 0.5)
+
+
+@EACH_STORE
+@pytest.mark.parametrize("path", ["turns", "stats", "export", "sessions"])
+def test_any_year_can_be_asked_for(serve, path):
+    """What no turn can be before or after leaves everything, and is no failure."""
+    api = serve()
+    post(api, make_turn(1, session_id="s"))
+
+    everything = api.get(f"/v1/{path}")
+    asked = api.get(f"/v1/{path}?since=0001-01-01T00:00:00Z&until=9999-12-31T23:59:59Z")
+
+    assert (asked.status, asked.body) == (200, everything.body)

@@ -740,3 +740,29 @@ def test_what_another_program_logged_says_what_is_not_known(api):
     assert [turn.reasoning for turn in read] == [f"{number}" for number in reversed(range(60))]
     assert {cut.where for cut in read[0].truncated} == NOT_CARRIED
     assert (read[0].agent.name, read[0].number, read[0].session_id) == ("a", 60, id)
+
+
+@pytest.mark.parametrize("ttl_seconds, status", [(60, 201), (60.0, 201), (60.5, 400), ("60", 400)])
+def test_a_whole_number_may_be_written_with_a_fraction(api, ttl_seconds, status):
+    """JSON tells 60.0 not from 60."""
+    asked = {"agent_id": "a", "ttl_seconds": ttl_seconds}
+
+    assert api.post("/statebase/v1/sessions", asked).status == status
+
+
+@pytest.mark.parametrize(
+    "method, path, allowed",
+    [
+        ("PATCH", "/turns", "GET, POST"),
+        ("DELETE", "/turns/t", "GET"),
+        ("PATCH", "/state/history", "GET"),
+        ("DELETE", "/state", "GET, PATCH, POST, PUT"),
+        ("GET", "/fork", "POST"),
+        ("DELETE", "/b/rollback", "POST"),
+    ],
+)
+def test_what_belongs_to_a_session_is_no_session(open_api, method, path, allowed):
+    """A method that it does not take is a 405, not a session of that name."""
+    reply = open_api.request(method, f"/statebase/v1/sessions/a{path}", {})
+
+    assert (reply.status, reply.headers["allow"]) == (405, allowed)

@@ -1,6 +1,7 @@
 """What is on the spans of a turn."""
 
 import json
+import time
 
 import pytest
 
@@ -274,6 +275,19 @@ def test_steps_under_a_nested_agent_name_that_agent(wire, steps):
     assert nested_agents(wire()["steps"]) == {}
     assert facts.name == "invoke_agent helper"
     assert facts.attributes["gen_ai.agent.name"] == "helper"
+
+
+def test_looking_for_the_agent_above_costs_no_more_the_deeper_a_step_stands(steps):
+    """Thousands of steps under one another are looked at once each."""
+    nested = steps.tool(id="0", kind="agent", name="fn", agent={"name": "helper"})
+    below = [steps.tool(id=str(at), parent_id=str(at - 1)) for at in range(1, 20_000)]
+    began = time.thread_time()
+    found = nested_agents([*reversed(below), nested])
+    spent_s = time.thread_time() - began
+
+    assert found == dict.fromkeys(map(str, range(20_000)), "helper")
+    assert nested_agents([*below, nested]) == found
+    assert spent_s < 2.0
 
 
 @pytest.mark.parametrize(

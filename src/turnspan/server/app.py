@@ -19,7 +19,7 @@ from turnspan.clock import SystemClock
 from turnspan.server.access_log import AccessLog
 from turnspan.server.assembly import Assembly
 from turnspan.server.call import Call, call_of
-from turnspan.server.dialect import Dialect, dialects
+from turnspan.server.dialect import NATIVE, Dialect, dialects
 from turnspan.server.gate import Gate
 from turnspan.server.ids import ServerIds
 from turnspan.server.jobs import JobRunner
@@ -105,6 +105,8 @@ def _application(dialect: Dialect) -> FastAPI:
     app.include_router(dialect.router)
     document = app.openapi()  # FastAPI keeps what it made, and hands it out
     _tell_problems(document)
+    if dialect.name != NATIVE:
+        document["servers"] = [{"url": f"/{dialect.name}"}]
     if dialect.document is not None:
         dialect.document(document)
     app.add_exception_handler(HTTPException, _on_http)
@@ -145,9 +147,9 @@ async def _on_validation(request: Request, error: Exception) -> Response:
     return call.dialect.render(problem, call)
 
 
-async def _on_unavailable(request: Request, _error: Exception) -> Response:  # as Starlette calls it
+async def _on_unavailable(request: Request, error: Exception) -> Response:  # as Starlette calls it
     call = call_of(request)
-    return call.dialect.render(unavailable(), call)
+    return call.dialect.render(unavailable(error), call)
 
 
 async def _on_failure(request: Request, error: Exception) -> Response:  # noqa: ARG001  # as Starlette calls it; the gate reports the error

@@ -81,6 +81,8 @@ async def decoded(body: bytes, headers: Mapping[str, str], *, max_bytes: int) ->
 async def _received(receive: Receive, headers: Mapping[str, str], max_bytes: int) -> bytes:
     told = headers.get("content-length", "")
     too_long = told.isdigit() and int(told) > max_bytes
+    if too_long and "expect" in headers:  # nothing is sent before it was asked for
+        raise _too_long(max_bytes)
     chunks: list[bytes] = []
     size = 0
     more = True

@@ -58,13 +58,12 @@ class Gate:
         self._log = log
         self._keys = KeyRing(parts.store, parts.clock)
         self._buckets = TokenBuckets(parts.limits, parts.clock)
-        self._working = 0
+        self._working = 0  # requests that were let in
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Never raises, but when the client is gone."""
         call = self._call(scope)
         answer = _Answer(call, send, self._log)
-        self._working += 1
         try:
             problem = await self._answered(call, scope, receive, answer)
             if problem is not None and not answer.has_begun:
@@ -72,7 +71,6 @@ class Gate:
         except Exception as error:  # noqa: BLE001  # border: the connection ends, the server does not
             _report(error)
         finally:
-            self._working -= 1
             answer.done()
 
     async def _answered(
@@ -87,8 +85,8 @@ class Gate:
             return problem
         except TimeoutError:
             return Problem(503, "timeout", "the answer took too long", retry_after_s=1.0)
-        except UnavailableError:
-            return unavailable()
+        except UnavailableError as error:
+            return unavailable(error)
         except Exception as error:  # noqa: BLE001  # border: our failure is no traceback of theirs
             _report(error)
             return Problem(500, "internal", "something here failed; the server's log has it")
@@ -117,7 +115,7 @@ class Gate:
     def _dialect(self, line: RequestLine) -> tuple[Dialect, str]:
         """Whose request it is, and its path without the prefix."""
         first, slash, rest = line.path[1:].partition("/")
-        if slash and first != NATIVE and first in self._dialects:
+        if slash and first in self._dialects:
             return self._dialects[first], f"/{rest}"
         for dialect in self._dialects.values():
             if dialect.claims(line):
@@ -131,8 +129,16 @@ class Gate:
             call.access = await self._access(call)
             call.allowance = self._buckets.take(call.access.key_id or "")
             _check_allowance(call)
-        if self._working > limits.concurrency:
+        if self._working >= limits.concurrency and not _is_probe(call):
             raise Problem(503, "unavailable", "too many requests at once", retry_after_s=1.0)
+        self._working += 1
+        try:
+            await self._work(call, scope, receive, answer)
+        finally:
+            self._working -= 1
+
+    async def _work(self, call: Call, scope: Scope, receive: Receive, answer: _Answer) -> None:
+        limits = self._parts.limits
         max_bytes = min(limits.body_bytes, call.dialect.max_body_bytes or limits.body_bytes)
         body = await received(receive, call.headers, max_bytes=max_bytes, within_s=limits.receive_s)
         call.body = await decoded(body, call.headers, max_bytes=max_bytes)
@@ -239,7 +245,15 @@ def _scope(scope: Scope, call: Call) -> Scope:
         if name not in {b"content-encoding", b"content-length", b"transfer-encoding"}
     ]
     kept.append((b"content-length", str(len(call.body)).encode()))
-    return {**scope, "path": call.path, "headers": kept, SCOPE: call}
+    method = "GET" if _is_probe(call) and call.method == "HEAD" else call.method
+    return {**scope, "method": method, "path": call.path, "headers": kept, SCOPE: call}
+
+
+def _is_probe(call: Call) -> bool:
+    """Whether it asks for no work: a full server lives, and says so."""
+    sized = call.headers.get("content-length", "0") != "0"
+    is_bare = not sized and "transfer-encoding" not in call.headers
+    return is_bare and call.path in call.dialect.public
 
 
 def _check_head(call: Call, scope: Scope, path_bytes: int, header_bytes: int) -> None:

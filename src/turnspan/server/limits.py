@@ -35,6 +35,8 @@ class Limits:
     """Longest a request may take to arrive."""
     request_s: float = 30.0
     """Longest an answer may take to begin."""
+    stall_s: float = 30.0
+    """How long a client may take no more of an answer that waits for it."""
     trace_quiet_s: float = 5.0
     """How long nothing of a trace must have come before turns are made of its spans."""
     trace_wait_s: float = 60.0

@@ -65,9 +65,9 @@ def missing(resource: str, id: str) -> Problem:
     return Problem(404, "not_found", f"there is no {resource} {id!r}", resource=resource)
 
 
-def unavailable() -> Problem:
-    """A 503 for a store that does not answer, which the server's log says too."""
-    say("server store", "the store does not answer")
+def unavailable(error: Exception) -> Problem:
+    """A 503 for a store that does not answer, of which the server's log says why."""
+    say(f"server store {error}", "the store does not answer: %s", error)
     return Problem(503, "unavailable", "the store does not answer", retry_after_s=1.0)
 
 

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 from starlette.convertors import Convertor, register_url_convertor
 
-__all__ = ["register"]
+__all__ = ["Segments", "register"]
 
 
 class _Segment(Convertor[str]):
@@ -21,7 +21,7 @@ class _Segment(Convertor[str]):
         return value
 
 
-class _Segments(_Segment):
+class Segments(_Segment):
     """`{id:segments}`: the same with slashes, for clients that do not encode them."""
 
     regex = ".+"
@@ -30,4 +30,4 @@ class _Segments(_Segment):
 def register() -> None:
     """Make both known to the routes that are declared from now on."""
     register_url_convertor("segment", _Segment())
-    register_url_convertor("segments", _Segments())
+    register_url_convertor("segments", Segments())

@@ -133,19 +133,18 @@ def failure(fields: Fields) -> tuple[str, str] | None:
 
 def nested_agents(steps: Sequence[Fields]) -> dict[str, str]:
     """Step id → name of the nested agent it ran under; empty where there is none."""
-    nested = {s["id"]: _agent_name(s) for s in steps if s["kind"] == "agent"}
-    if not nested:
+    found: dict[str, str | None] = {s["id"]: _agent_name(s) for s in steps if s["kind"] == "agent"}
+    if not found:
         return {}
     parents = {s["id"]: s.get("parent_id") for s in steps}
-    found: dict[str, str] = {}
     for step in steps:
-        above, seen = step["id"], set()
-        while above is not None and above not in nested and above not in seen:
-            seen.add(above)  # a damaged line may hold a cycle
+        above, passed = step["id"], []
+        while above is not None and above not in found:
+            found[above] = None  # a damaged line may hold a cycle
+            passed.append(above)
             above = parents.get(above)
-        if above in nested:
-            found[step["id"]] = nested[above]
-    return found
+        found |= dict.fromkeys(passed, found.get(above))
+    return {id: name for id, name in found.items() if name is not None and id in parents}
 
 
 def _agent_name(step: Fields) -> str:

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from itertools import permutations
+from types import FrameType
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -179,6 +187,101 @@ def test_an_evaluation_on_a_span_is_feedback_on_its_turn() -> None:
     assert (said.turn_id, said.at) == (decode_spans(spans).turns[0].id, 1500)
     assert (said.rating, said.score, said.comment) == ("good", 0.5, "nice")
     assert decode_spans(spans).feedback == [said]
+
+
+def chain(count: int) -> list[ReceivedSpan]:
+    """An agent and models under one another."""
+    return [deep(1, None, AGENT), *(deep(number, number - 1, CHAT) for number in range(2, count))]
+
+
+def plain_chain(count: int) -> list[ReceivedSpan]:
+    """A model under plain spans under one another."""
+    above = [deep(number, number - 1 or None) for number in range(1, count)]
+    return [deep(count, count - 1, CHAT), *above]
+
+
+def torn_chain(count: int) -> list[ReceivedSpan]:
+    """Models under one another whose outermost parent is missing."""
+    return [deep(number, number + 1, CHAT) for number in range(1, count)]
+
+
+def cycle(count: int) -> list[ReceivedSpan]:
+    """Spans that are all above one another."""
+    return [deep(number, number % count + 1, CHAT) for number in range(1, count + 1)]
+
+
+def orphans(count: int) -> list[ReceivedSpan]:
+    """Agents, and models whose parents are missing."""
+    agents = [deep(number, None, AGENT) for number in range(1, count // 2)]
+    return [*agents, *(deep(-number, number + 10**6, CHAT) for number in range(count // 2))]
+
+
+def deep(number: int, parent: int | None, attributes: Any = None) -> ReceivedSpan:
+    """Span ``number``, of ten thousand."""
+    return span(number % 2**64, parent, attributes, started_at=number, ended_at=10**6)
+
+
+def lines_run(work: Callable[[], object]) -> int:
+    """How many lines of Python ``work`` goes through."""
+    run = 0
+
+    def trace(_frame: FrameType, _event: str, _argument: object) -> Any:
+        nonlocal run
+        run += 1
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return run
+
+
+@pytest.mark.parametrize("spans", [chain, plain_chain, torn_chain, cycle, orphans])
+def test_the_work_grows_with_the_spans_and_not_with_how_deep_they_stand(
+    spans: Callable[[int], list[ReceivedSpan]],
+) -> None:
+    """Four times the spans run four times the lines, whatever they hang on."""
+    decode_spans(spans(10))
+    few, many = (lines_run(partial(decode_spans, spans(count))) for count in (500, 2_000))
+
+    assert many < 5 * few
+
+
+def test_a_cycle_of_parents_is_cut_above_the_span_that_began_first() -> None:
+    """What is in it and what hangs under it are one turn, whatever order they come in."""
+    spans = [span(1, 3, CHAT), span(2, 1), span(3, 2, TOOL), span(4, 3, CHAT)]
+    decoded = [decode_spans(order) for order in permutations(spans)]
+
+    assert shapes(decoded[0]) == [
+        (1, [(1, 0, "model"), (2, 0, "step"), (3, 2, "tool"), (4, 3, "model")])
+    ]
+    assert all(shapes(each) == shapes(decoded[0]) for each in decoded)
+
+
+def test_turns_are_the_same_whatever_order_the_spans_came_in() -> None:
+    """An orphan belongs to the turn around it, though that came after it."""
+    spans = [span(1, None), span(2, 1, CHAT), span(4, 3, TOOL), span(5, None, AGENT)]
+    decoded = [decode_spans(order) for order in permutations(spans)]
+
+    assert shapes(decoded[0]) == [(1, [(2, 0, "model"), (4, 3, "tool")]), (5, [])]
+    assert all(shapes(each) == shapes(decoded[0]) for each in decoded)
+
+
+def test_tools_are_kept_once_however_many_a_model_was_offered() -> None:
+    """Offering twenty thousand, of which half are there, is no work to speak of."""
+    offered = [{"type": "function", "name": str(number)} for number in range(10_000)]
+    told = {**CHAT, "gen_ai.tool.definitions": json.dumps(offered)}
+    spans = [span(1, None, AGENT), span(2, 1, told), span(3, 1, told)]
+    began = time.thread_time()
+    [turn] = decode_spans(spans).turns
+    spent_s = time.thread_time() - began
+
+    assert list(turn.tool_definitions) == offered
+    assert [step.input_tools for step in turn.steps] == [((0, 10_000),)] * 2
+    assert spent_s < 2.0
 
 
 ODD = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.floats(allow_nan=False)

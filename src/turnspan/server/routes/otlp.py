@@ -44,11 +44,20 @@ _INVALID, _INTERNAL = 3, 13
 
 router: Final[DialectRouter] = DialectRouter()
 
+_OBJECTS: Final = {"type": "array", "items": {"type": "object"}}
+_REQUEST: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {"resourceSpans": _OBJECTS},
+    "anyOf": [{"required": ["resourceSpans"]}, {"maxProperties": 0}],
+}
 _DOCUMENT: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
         "description": "An ExportTraceServiceRequest; gzip or zstd if you like.",
-        "content": {PROTOBUF: {"schema": {"type": "string", "format": "binary"}}, JSON: {}},
+        "content": {
+            PROTOBUF: {"schema": {"type": "string", "format": "binary"}},
+            JSON: {"schema": _REQUEST},
+        },
     }
 }
 

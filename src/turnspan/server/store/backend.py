@@ -94,7 +94,18 @@ def answering() -> Iterator[None]:
     try:
         yield
     except (OperationalError, PoolTimeoutError) as error:
-        raise UnavailableError from error
+        raise UnavailableError(_code(error)) from error
+
+
+def _code(error: BaseException) -> str:
+    """The code of what went wrong first; taking it back may have failed too."""
+    code = type(error).__qualname__
+    told: BaseException | None = error
+    while told is not None:
+        found = getattr(told, "sqlite_errorname", None) or getattr(told, "sqlstate", None)
+        code = found if isinstance(found, str) else code
+        told = told.__context__
+    return code
 
 
 def chunks(items: Sequence[Any], size: int = 500) -> Iterator[Sequence[Any]]:

@@ -23,6 +23,8 @@ __all__ = ["HOUR_NS", "statistics", "tool_use", "usage"]
 
 HOUR_NS: Final = 3_600 * 10**9
 DAY_NS: Final = 24 * HOUR_NS
+EARLIEST_NS: Final = -(2**63)
+"""That a database can be asked for."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ENDED: Final = frozenset({"ok", "error", "interrupted"})
 _Group = tuple[int | None, str | None]
@@ -142,7 +144,8 @@ def _retired(tx: Transaction, where: TurnFilter, table: Any) -> list[Any]:
     if where.agent is not None:
         asked.append(table.c.agent == clean(where.agent))
     if where.since is not None:
-        asked.append(table.c.hour >= where.since // HOUR_NS * HOUR_NS)
+        hour = where.since // HOUR_NS * HOUR_NS
+        asked.append(table.c.hour >= max(hour, EARLIEST_NS))
     if where.until is not None:
         asked.append(table.c.hour < where.until)
     if where.statuses and "status" in table.c:

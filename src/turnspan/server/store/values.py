@@ -42,7 +42,10 @@ Period = Literal["hour", "day", "week", "month"]
 
 
 class UnavailableError(Exception):
-    """The database does not answer, or not in time; it may, a little later."""
+    """The database does not answer, or not in time; it may, a little later.
+
+    Says why in the database's own code, such as `SQLITE_FULL`, and nothing of what was asked.
+    """
 
 
 class ConflictError(Exception):

@@ -9,6 +9,7 @@ from turnspan.errors import WireError
 from turnspan.schema.turn import Turn
 from turnspan.schema.wire import turn_of
 from turnspan.telemetry import semconv as names
+from turnspan.telemetry.decoding.catalogue import Catalogue
 from turnspan.telemetry.decoding.ids import derived
 from turnspan.telemetry.decoding.messages import Transcript, ranges, text_of
 from turnspan.telemetry.decoding.reading import Reading
@@ -162,13 +163,14 @@ def _place_messages(
     ours = [pair for pair in everything if pair[0].is_own]
     transcript = Transcript()
     transcript.messages = _known_places(fields, ours)
+    catalogue = Catalogue(fields.get("tool_definitions") or ())
     answers: list[tuple[Reading, dict[str, Any]]] = []
     for reading, target in everything:
         if reading.is_own:
             continue
         _place_given(reading, target, transcript, is_turn=target is fields)
         if reading.tools:
-            target["input_tools"] = _offered(reading.tools, fields)
+            target["input_tools"] = catalogue.place(reading.tools)
         if target is fields:
             answers.append((reading, target))
         elif reading.produced:
@@ -177,6 +179,8 @@ def _place_messages(
         if reading.produced:
             target["output_messages"] = transcript.place(reading.produced)
     fields["messages"] = transcript.messages
+    if catalogue.definitions:
+        fields["tool_definitions"] = catalogue.definitions
 
 
 def _place_given(
@@ -189,13 +193,6 @@ def _place_given(
         target["system_instructions"] = transcript.place(reading.instructions)
     if reading.given:
         target["input_messages"] = transcript.place(reading.given)
-
-
-def _offered(tools: Sequence[dict[str, Any]], fields: dict[str, Any]) -> list[tuple[int, int]]:
-    """Where ``tools`` stand among the definitions of the turn, each of them once."""
-    known = fields.setdefault("tool_definitions", [])
-    known += [each for at, each in enumerate(tools) if each not in (*known, *tools[:at])]
-    return ranges([known.index(each) for each in tools])
 
 
 def _known_places(

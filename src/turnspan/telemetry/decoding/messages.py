@@ -14,7 +14,15 @@ import orjson
 
 from turnspan.telemetry.decoding.values import is_text, json_value, plain_text
 
-__all__ = ["Transcript", "definition", "message", "messages_of", "reasoning_of", "text_of"]
+__all__ = [
+    "Transcript",
+    "definition",
+    "message",
+    "messages_of",
+    "ranges",
+    "reasoning_of",
+    "text_of",
+]
 
 Message = dict[str, Any]
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from turnspan.telemetry import semconv as names
+from turnspan.telemetry.decoding.forest import Forest
 from turnspan.telemetry.decoding.reading import Reading
 
 __all__ = ["Group", "group_spans"]
@@ -38,94 +39,101 @@ def group_spans(readings: Sequence[Reading]) -> tuple[list[Group], list[Reading]
 class _Tree:
     def __init__(self, readings: Sequence[Reading]) -> None:
         self._readings = readings
-        self._by_id = {each.span.span_id: each for each in readings}
+        self._forest = Forest(readings)
         self._groups: dict[str, Group] = {}
+        self._of_id: dict[str, Group] = {}
+        self._around: dict[str, Group] = {}
+        """Of an outermost span whose parent is missing: the turn during which it began."""
 
     def grouped(self) -> tuple[list[Group], list[Reading]]:
         for each in self._readings:
             if _is_own_turn(each):
-                self._groups[each.span.span_id] = Group(each, each.span.span_id)
-        outermost = [each for each in self._readings if self._is_outermost(each)]
+                self._root(each)
+        outermost = [each for each in self._outermost() if each.span.span_id not in self._groups]
         for each in outermost:
             if each.kind == "agent" and not _is_own_step(each):
-                self._groups[each.span.span_id] = Group(each, each.span.span_id)
-        for each in outermost:
-            if each.span.span_id not in self._groups:
-                self._place(each)
+                self._root(each)
+        self._place([each for each in outermost if each.span.span_id not in self._groups])
         return list(self._groups.values()), list(self._distribute())
 
-    def _is_outermost(self, reading: Reading) -> bool:
-        """Whether nothing above it has to do with an agent."""
-        if reading.kind is None or reading.span.span_id in self._groups:
-            return False
-        return all(above.kind is None for above in self._above(reading))
+    def _root(self, reading: Reading) -> None:
+        group = Group(reading, reading.span.span_id)
+        self._groups[group.root_id] = group
+        if isinstance(turn_id := reading.fields.get("id"), str):
+            self._of_id.setdefault(turn_id, group)
 
-    def _place(self, reading: Reading) -> None:
-        """Find a turn for what stands under no agent."""
-        top = next(iter(reversed([reading, *self._above(reading)])))
-        missing = top.span.parent_id
-        own = self._of_id(reading.about.get("turn_id"))
-        if own is not None:
-            return
-        if missing is None:
-            key = top.span.span_id
-            self._groups.setdefault(key, Group(top, key, is_step=top.kind is not None))
-        elif self._around(top) is None:
-            self._groups.setdefault(missing, Group(None, missing))
+    def _outermost(self) -> Iterable[Reading]:
+        """What has to do with an agent, and nothing above it has."""
+        below: set[str] = set()
+        outermost: set[str] = set()
+        for each in self._forest.downwards:
+            above = self._forest.above(each)
+            if above is not None and (above.kind is not None or above.span.span_id in below):
+                below.add(each.span.span_id)
+            elif each.kind is not None:
+                outermost.add(each.span.span_id)
+        return (each for each in self._readings if each.span.span_id in outermost)
+
+    def _place(self, readings: Sequence[Reading]) -> None:
+        """Find turns for what stands under no agent."""
+        orphans: list[tuple[Reading, str]] = []
+        for each in readings:
+            top = self._forest.top(each)
+            if (missing := self._forest.missing(top)) is not None:
+                orphans.append((each, missing))
+            elif self._own(each) is None:
+                key = top.span.span_id
+                self._groups.setdefault(key, Group(top, key, is_step=top.kind is not None))
+        self._around = self._surrounding()
+        for each, missing in orphans:
+            is_within = self._forest.top(each).span.span_id in self._around
+            if not is_within and self._own(each) is None:
+                self._groups.setdefault(missing, Group(None, missing))
 
     def _distribute(self) -> Iterator[Reading]:
+        nearest: dict[str, Group | None] = {}
+        for each in self._forest.downwards:
+            above = self._forest.above(each)
+            around = None if above is None else nearest[above.span.span_id]
+            nearest[each.span.span_id] = self._groups.get(each.span.span_id, around)
         for each in self._readings:
-            group = self._group_of(each)
+            group = nearest[each.span.span_id] or self._elsewhere(each)
             if group is None:
                 yield each
             elif group.root is not each or group.is_step:
                 group.steps.append(each)
 
-    def _group_of(self, reading: Reading) -> Group | None:
-        top = reading
-        for each in (reading, *self._above(reading)):
-            top = each
-            if each.span.span_id in self._groups:
-                return self._groups[each.span.span_id]
-        if (own := self._of_id(reading.about.get("turn_id"))) is not None:
+    def _elsewhere(self, reading: Reading) -> Group | None:
+        """The turn of a span that stands under none."""
+        if (own := self._own(reading)) is not None:
             return own
-        missing = top.span.parent_id
-        if missing in self._groups:
-            return self._groups[missing]
-        return self._around(top) if missing is not None else None
+        top = self._forest.top(reading)
+        of_missing = self._groups.get(self._forest.missing(top) or "")
+        return of_missing or self._around.get(top.span.span_id)
 
-    def _of_id(self, turn_id: str | None) -> Group | None:
-        """The turn of ours with that id, whatever is missing in between."""
-        if turn_id is None:
-            return None
-        for group in self._groups.values():
-            if group.root is not None and group.root.fields.get("id") == turn_id:
-                return group
-        return None
+    def _own(self, reading: Reading) -> Group | None:
+        """The turn of ours that it names, whatever is missing in between."""
+        return self._of_id.get(reading.about.get("turn_id", ""))
 
-    def _around(self, orphan: Reading) -> Group | None:
-        """The innermost turn during which it began, for a span whose parent is missing."""
-        at, found = orphan.span.started_at, None
-        for group in self._groups.values():
-            root = group.root
-            if (
-                root is None
-                or root is orphan
-                or not root.span.started_at <= at <= root.span.ended_at
-            ):
-                continue
-            if found is None or root.span.started_at > found[0]:
-                found = (root.span.started_at, group)
-        return None if found is None else found[1]
+    def _surrounding(self) -> dict[str, Group]:
+        """For each span whose parent is missing, the innermost turn during which it began."""
+        orphans = [each for each in self._readings if self._forest.missing(each) is not None]
+        waiting = [(each.root, each) for each in self._groups.values() if each.root is not None]
+        waiting.sort(key=lambda pair: _start(pair[0]), reverse=True)
+        found: dict[str, Group] = {}
+        begun: list[tuple[Reading, Group]] = []
+        for each in sorted(orphans, key=_start):
+            while waiting and _start(waiting[-1][0]) <= _start(each):
+                begun.append(waiting.pop())
+            while begun and begun[-1][0].span.ended_at < _start(each):
+                begun.pop()
+            if begun:
+                found[each.span.span_id] = begun[-1][1]
+        return found
 
-    def _above(self, reading: Reading) -> Iterable[Reading]:
-        """The spans above it that are there; a cycle ends where it closes."""
-        seen = {reading.span.span_id}
-        above = self._by_id.get(reading.span.parent_id or "")
-        while above is not None and above.span.span_id not in seen:
-            yield above
-            seen.add(above.span.span_id)
-            above = self._by_id.get(above.span.parent_id or "")
+
+def _start(reading: Reading) -> int:
+    return reading.span.started_at
 
 
 def _is_own_turn(reading: Reading) -> bool:

@@ -12,6 +12,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
+from turnspan.server.whole import WHOLE
+
 __all__ = [
     "EndRequest",
     "FetchNextContext",
@@ -29,7 +31,9 @@ Many = Annotated[list[Item], Field(fail_fast=True)]
 """Any number of items, of which the first that is wrong is told."""
 _CAMEL: Final[ConfigDict] = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel)
 _MAX_KEYS: Final = 100
-Count = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+_EXACT: Final = 2**53 - 1
+"""Up to there every number of a JSON document is exact."""
+Count = Annotated[int, Field(ge=-_EXACT, le=_EXACT), WHOLE]
 
 
 class _Closed(BaseModel):

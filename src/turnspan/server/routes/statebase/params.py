@@ -5,10 +5,20 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from fastapi import Query
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from turnspan.server.problem import FieldError, Problem, missing
 from turnspan.server.store.port import Session, TurnStore
+from turnspan.server.whole import WHOLE
 
 __all__ = [
     "ContextAsked",
@@ -52,8 +62,9 @@ def _spoken(part: Any) -> Any:
 
 Object = Annotated[dict[str, Any], AfterValidator(_shallow)]
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARS)]
-Ttl = Annotated[int, Field(ge=1, le=LONGEST_TTL_S)]
-Version = Annotated[int, Field(ge=-_INT32, le=_INT32)]
+Ttl = Annotated[int, Field(ge=1, le=LONGEST_TTL_S), WHOLE]
+Version = Annotated[int, Field(ge=-_INT32, le=_INT32), WHOLE]
+Count = Annotated[int, Field(ge=0), WHOLE]
 Text = Annotated[str, Query(max_length=MAX_ID_CHARS)]
 Limit = Annotated[int, Query(ge=1)]
 """Items of a page; a larger number than the largest means that one."""
@@ -71,6 +82,12 @@ class PartAsked(_Asked):
 
     type: str
     content: str
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [handler(schema), {"type": "string"}]}
 
     def shown(self) -> dict[str, Any]:
         """It, as it came."""
@@ -146,8 +163,8 @@ class ContextAsked(_Asked):
     """How much of a session is wanted for a prompt."""
 
     query: str | None = None
-    memory_limit: int = Field(default=5, ge=0)
-    turn_limit: int = Field(default=10, ge=0)
+    memory_limit: Count = 5
+    turn_limit: Count = 10
 
 
 def invalid(param: str, why: str) -> Problem:

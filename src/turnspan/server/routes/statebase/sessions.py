@@ -16,6 +16,7 @@ from turnspan.server.once import answer_once
 from turnspan.server.problem import Problem, missing
 from turnspan.server.quota import check_quota
 from turnspan.server.routes.native.params import Instant, metadata_of
+from turnspan.server.routes.statebase import session_ids
 from turnspan.server.routes.statebase.params import (
     MAX_ID_CHARS,
     ContextAsked,
@@ -46,6 +47,9 @@ MAX_SESSIONS: Final = 100
 MAX_RECENT: Final = 50
 DEFAULT_TTL_S: Final = 86_400
 _PATH: Final = "/v1/sessions/{session_id:segments}"
+_ALONE: Final = "/v1/sessions/{session_id:session}"
+
+session_ids.register()
 
 
 @router.post("/v1/sessions", status_code=201)
@@ -120,13 +124,13 @@ def fork_session(
     return answer_once(call, store, work)
 
 
-@router.get(_PATH)
+@router.get(_ALONE)
 def show_session(store: Reading, session_id: str) -> dict[str, Any]:
     """One session."""
     return _shown(store, session_of(store, session_id))
 
 
-@router.patch(_PATH)
+@router.patch(_ALONE)
 def change_session(
     call: Calling, store: Writing, session_id: str, asked: Annotated[SessionChanged, Body()]
 ) -> Response:
@@ -148,7 +152,7 @@ def change_session(
     return answer_once(call, store, work)
 
 
-@router.delete(_PATH, status_code=204)
+@router.delete(_ALONE, status_code=204)
 def erase_session(store: Erasing, session_id: str) -> Response:
     """Erase a session for good, with its turns and states."""
     if store.session(session_id) is None or store.erase_session(session_id) is None:

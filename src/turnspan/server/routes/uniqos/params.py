@@ -18,16 +18,14 @@ __all__ = ["DETAIL_NS", "Asked", "Cursor", "Detailed", "Instant", "Limit"]
 
 DETAIL_NS: Final = 180 * 86_400 * 10**9
 """How far back single interactions can be asked for."""
-_FURTHEST: Final = 2**62
+_FURTHEST: Final = 2**63 - 1
+"""A time beyond what is reckoned with, such as the year 9999, means the furthest that is."""
 Text = Annotated[str, Field(max_length=200)]
 Place = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{32}$"})]
 
 
 def _instant(value: Any) -> int:
-    at = ns_of(value)
-    if abs(at) > _FURTHEST:
-        raise ValueError("a year that is beyond reckoning")
-    return at
+    return max(-_FURTHEST, min(ns_of(value), _FURTHEST))
 
 
 def _asked(
