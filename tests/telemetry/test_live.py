@@ -100,6 +100,7 @@ def test_a_live_trace_is_the_trace_our_own_spans_would_make(
     [
         {"tool": {"type": "function"}},
         {"tool": {"type": "function", "call_id": "call_1", "description": "Looks it up."}},
+        {"tool": {"call_id": "call_1"}},
         {"tool": None},
         {"metadata": {"cached": True}},
         {"status": "paused"},

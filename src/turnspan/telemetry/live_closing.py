@@ -75,8 +75,8 @@ def _plain_tool(live: LiveSpan, step: Fields, content: bool) -> dict[str, Any] |
     tool, given = step.get("tool"), live.given
     if step["name"] != given[names.TOOL_NAME] or "metadata" in step:
         return None
-    if tool and (len(tool) > 1 or tool.get("type") != given.get(names.TOOL_TYPE)):
-        return None
+    if tool and (len(tool) > 1 or tool.get("type", "") != given.get(names.TOOL_TYPE)):
+        return None  # more than the type that was given, or another one
     attributes: dict[str, Any] = {}
     if content:
         put_tool_content(attributes, step, live.session_id, live.user_id)
