@@ -94,6 +94,84 @@ def test_a_live_trace_is_the_trace_our_own_spans_would_make(
     assert all(span.sampled and span.mode == "live" for span in opened.values())
 
 
+@pytest.mark.parametrize("content", [True, False])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"tool": {"type": "function"}},
+        {"tool": {"type": "function", "call_id": "call_1", "description": "Looks it up."}},
+        {"tool": {"call_id": "call_1"}},
+        {"tool": None},
+        {"metadata": {"cached": True}},
+        {"status": "paused"},
+        {"reasoning": "It may rain."},
+    ],
+    ids="-".join,
+)
+def test_a_live_tool_that_ended_well_says_all_it_has(
+    said, content, ids, wire, steps, record, make_global
+):
+    """Whatever became known of it by its end is on its span, as our own spans would have it."""
+    exporter = make_global()
+    turn = wire(steps=[steps.tool(**said)])
+    opened = record(LiveSpans(ids, content=content), turn)
+
+    [tool] = turn["steps"]
+    assert shown(exporter.get_finished_spans()[0]) == expected(
+        step_facts(tool, turn, agent="support", content=content), tool, opened["c" * 16]
+    )
+
+
+@pytest.mark.parametrize("content", [True, False])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"agent": {"name": "support", "id": "a1", "version": "2", "description": "Helps."}},
+        {"session_id": None, "user_id": None},
+        {"tags": ["beta"], "metadata": {"plan": "pro"}, "number": 7, "resumes": "turn_0"},
+        {"status": "cancelled"},
+    ],
+    ids=lambda said: "-".join(said) or "plain",
+)
+def test_a_live_turn_says_all_it_has(said, content, ids, wire, record, make_global):
+    """Whatever became known of it by its end is on its span, as our own spans would have it."""
+    exporter = make_global()
+    turn = wire(steps=[], **said)
+    opened = record(LiveSpans(ids, content=content), turn)
+
+    [root] = exporter.get_finished_spans()
+    assert shown(root) == expected(turn_facts(turn, content=content), turn, opened["root"])
+
+
+def test_a_turn_that_ends_as_another_agent_in_another_session_says_so(ids, wire, make_global):
+    """What it started with is set anew where it has changed since."""
+    exporter = make_global()
+    source = LiveSpans(ids)
+    root = source.start("turn", "first", 5, None, "other", None, "first", True)
+    source.end(root, wire(steps=[]))
+
+    [span] = exporter.get_finished_spans()
+    facts = turn_facts(wire(steps=[]), content=False)
+    assert (span.name, {k: plain(v) for k, v in span.attributes.items()}) == (
+        facts.name,
+        facts.attributes,
+    )
+
+
+def test_a_tool_that_ends_under_another_name_says_so(ids, steps, make_global):
+    """A step that learned its name late has it on its span."""
+    exporter = make_global()
+    source = LiveSpans(ids)
+    root = source.start("turn", "a", 1, None, None, None, "a", False)
+    tool = source.start("tool", "tool", 2, root, None, None, "a", False)
+    source.end(tool, steps.tool())
+
+    [span] = exporter.get_finished_spans()
+    named = span.attributes["gen_ai.tool.name"]
+    assert (span.name, named) == ("execute_tool weather", "weather")
+
+
 def test_the_sampler_knows_operation_agent_and_tool_at_the_start(
     ids, wire, steps, record, make_global
 ):

@@ -47,7 +47,8 @@ class _Itself:
 class Draft:
     """What turns and steps have in common while they are open."""
 
-    # Defaults live on the class: a store for each would cost the caller half a microsecond.
+    # Defaults live on the class: a store for each would cost the caller half a microsecond. What
+    # is asked for several times is stored all the same, for it is found sooner on the instance.
     ended: bool = False
     left_out: bool = False  # by sampling: nothing is recorded, here and inside
     told: bool = False  # its turn, which ended before it, knows how it ended
@@ -117,8 +118,8 @@ class TurnDraft(Draft):
 
     turn: TurnDraft = _Itself()  # type: ignore[assignment]  # an instance may have its own
     kind: str = "turn"
-    session_id: str | None = None
-    user_id: str | None = None
+    session_id: str | None
+    user_id: str | None
     conversation: Conversation | None = None
     definitions: Definitions | None = None  # of the tools that its models were offered
     size: int = 0  # characters of content kept so far
@@ -188,16 +189,20 @@ class TurnDraft(Draft):
 
 def trace_of(span: OpenSpan) -> orjson.Fragment:
     """Where the turn of ``span`` stands in its trace, as it goes on the wire."""
-    trace_id, span_id = span.trace_id.to_bytes(16, "big").hex(), hex_id(span.span_id)
+    trace_id = span.trace_id.to_bytes(16, "big").hex()
+    span_id = span.span_id.to_bytes(8, "big").hex()
+    flags, above, state, mode = span.flags, span.parent_span_id, span.state, span.mode
+    if flags == 1 and above is None and not state and mode == "own" and span.sampled:
+        return orjson.Fragment(  # as it is for most, pasted
+            f'{{"trace_id":"{trace_id}","span_id":"{span_id}",'
+            '"flags":1,"sampled":true,"mode":"own"}'
+        )
     ids = f'{{"trace_id":"{trace_id}","span_id":"{span_id}"'
-    if span.mode == "own" and span.parent_span_id is None and span.sampled and not span.state:
-        return orjson.Fragment(f'{ids},"flags":{span.flags},"sampled":true,"mode":"own"}}')
-    above = span.parent_span_id
     parent = f',"parent_span_id":"{hex_id(above)}"' if above else ""
-    state = f',"state":{orjson.dumps(span.state).decode()}' if span.state else ""
+    known = f',"state":{orjson.dumps(state).decode()}' if state else ""
     sampled = "true" if span.sampled else "false"
     return orjson.Fragment(
-        f'{ids}{parent},"flags":{span.flags}{state},"sampled":{sampled},"mode":"{span.mode}"}}'
+        f'{ids}{parent},"flags":{flags}{known},"sampled":{sampled},"mode":"{mode}"}}'
     )
 
 

@@ -136,18 +136,18 @@ class Recorder:
         self, agent: Mapping[str, Any], *, activate: bool = True, session: Session | None = None
     ) -> TurnDraft:
         """Begin a turn of ``agent``; call `announce` once its input is set."""
-        if session is None:
-            session = current_session.get()
-        started_at = self._now_ns()
+        session = session or current_session.get()
         self.opened += 1
         turn = TurnDraft()
         turn.turn = turn
+        turn.ended = False
         turn.source = self
         turn.agent = name = agent["name"]
-        turn.started_at = started_at
+        turn.started_at = started_at = self._now_ns()
         turn.started_mono = self._monotonic_ns()
         turn.steps = []
         turn.open_steps = {}
+        turn.session_id = turn.user_id = None
         fields: Fields = {"record": "open", "id": self._turn_id()}
         turn.fields = fields
         if session is not None:

@@ -26,6 +26,7 @@ FAST: Final = (
 WIDE: Final = 512  # a mapping with more items is counted item by item
 ROOM: Final = 2**15  # characters, or their weight in items: what has room is not counted
 ITEM: Final = 16
+SHORT: Final = 64
 MAX_CONTAINERS: Final = 2_000  # so many are counted before a value is walked instead
 MAX_NODES: Final = 20_000
 
@@ -70,7 +71,8 @@ def _room_after(items: Iterable[Any], room: int) -> int:
     for item in items:
         kind = type(item)
         if kind is str:
-            room -= len(item)
+            if len(item) > SHORT:  # the others are paid for with their container
+                room -= len(item)
         elif kind is dict:
             if (room := room - len(item) * ITEM) < 0:
                 return room

@@ -75,7 +75,7 @@ def _sync(fn: AnyCallable, call: Call) -> AnyCallable:
         if recorder is None or (draft := recorder.enter(call, args, kwargs)) is None:
             return fn(*args, **kwargs)
         try:
-            result = fn(*args, **kwargs)
+            result = fn(*args, **kwargs) if kwargs else fn(*args)  # none cost a mapping, too
             recorder.leave(draft, call, result)  # here: a signal may strike before it begins
         except BaseException as exc:
             recorder.fail(draft, exc)
@@ -92,7 +92,7 @@ def _async(fn: AnyCallable, call: Call) -> AnyCallable:
         if recorder is None or (draft := recorder.enter(call, args, kwargs)) is None:
             return await fn(*args, **kwargs)
         try:
-            result = await fn(*args, **kwargs)
+            result = await (fn(*args, **kwargs) if kwargs else fn(*args))
             recorder.leave(draft, call, result)  # here: a signal may strike before it begins
         except BaseException as exc:
             recorder.fail(draft, exc)

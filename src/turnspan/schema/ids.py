@@ -65,8 +65,7 @@ class RandomIds:
         return ["turn_" + text[at : at + 12] for at in range(0, 12 * POOL, 12)]
 
     def _more_trace_ids(self) -> list[int]:
-        high, low = self._more_span_ids(), self._more_span_ids()
-        return [one << 64 | other for one, other in zip(high, low, strict=False)]
+        return [one for one in map(self._bits, (128,) * POOL) if one]
 
     def _more_span_ids(self) -> list[int]:
         drawn = self._bits(64 * POOL).to_bytes(8 * POOL, "big")

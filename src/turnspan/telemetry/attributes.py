@@ -26,7 +26,16 @@ from turnspan.telemetry.messages import (
 )
 from turnspan.telemetry.model_attributes import is_embedding, model_attributes, put_usage
 
-__all__ = ["SpanFacts", "failure", "nested_agents", "step_facts", "turn_facts", "with_notes"]
+__all__ = [
+    "SpanFacts",
+    "failure",
+    "nested_agents",
+    "put_tool_content",
+    "put_turn",
+    "step_facts",
+    "turn_facts",
+    "with_notes",
+]
 
 Fields: TypeAlias = Mapping[str, Any]
 _FAILED = frozenset(("error", "interrupted"))
@@ -46,30 +55,33 @@ class SpanFacts:
 def turn_facts(turn: Fields, *, content: bool) -> SpanFacts:
     """The root span of ``turn``; without ``content`` nothing that was said is on it."""
     agent: str = turn["agent"]["name"]
-    session_id = turn.get("session_id")
     attributes: dict[str, Any] = {
         names.OPERATION_NAME: names.INVOKE_AGENT,
         names.AGENT_NAME: agent,
         names.TURN_ID: turn["id"],
         names.TURN_STATUS: turn.get("status", "ok"),
     }
-    if session_id:
+    if session_id := turn.get("session_id"):
         attributes[names.CONVERSATION_ID] = session_id
     facts = SpanFacts(f"{names.INVOKE_AGENT} {agent}", names.KIND_INTERNAL, attributes)
     _fail(facts, turn)
-    _about_agent(attributes, turn["agent"], turn.get("usage"))
+    put_turn(attributes, turn, content=content)
+    return facts
+
+
+def put_turn(attributes: dict[str, Any], turn: Fields, *, content: bool) -> None:
+    """Put on the root's ``attributes`` what else is known of ``turn`` when it has ended.
+
+    Names, ids, how it ended and why it failed are there already.
+    """
+    if len(agent := turn["agent"]) > 1:  # most have a name and nothing else
+        _copy(attributes, agent, _AGENT_FIELDS)
+    if "usage" in turn:
+        _agent_usage(attributes, turn["usage"])
     _about_turn(attributes, turn)
     _put_reasons(attributes, turn, _about_models(attributes, turn.get("steps", ())))
     if content:
-        _messages(facts, turn, turn.get("messages", ()))
-        if tools := turn.get("tool_definitions"):
-            attributes[names.TOOL_DEFINITIONS] = definitions([(0, len(tools))], tools)
-        _overlay(attributes, turn)
-        if session_id:
-            attributes[names.SESSION_ID] = session_id
-        if user_id := turn.get("user_id"):
-            attributes[names.USER_ID] = user_id
-    return facts
+        _said_in_turn(attributes, turn)
 
 
 def step_facts(step: Fields, turn: Fields, *, agent: str, content: bool) -> SpanFacts:
@@ -157,23 +169,37 @@ def _fail(facts: SpanFacts, fields: Fields) -> None:
         facts.attributes[names.ERROR_TYPE] = failed[0]
 
 
-def _about_agent(attributes: dict[str, Any], agent: Fields, usage: Fields | None) -> None:
-    if len(agent) > 1:  # most have a name and nothing else
-        _copy(attributes, agent, _AGENT_FIELDS)
+def _agent_usage(attributes: dict[str, Any], usage: Fields | None) -> None:
     if usage:
         # Caches and reasoning were taken off the internal agent span in 2026.
         put_usage(attributes, usage, names.USAGE[:2])
 
 
 def _about_turn(attributes: dict[str, Any], turn: Fields) -> None:
-    if number := turn.get("number"):
+    # Looked for before they are looked up: a live turn comes by here, and most have none of it.
+    if "number" in turn and (number := turn["number"]):
         attributes[names.TURN_NUMBER] = number
-    if resumes := turn.get("resumes"):
+    if "resumes" in turn and (resumes := turn["resumes"]):
         attributes[names.TURN_RESUMES] = resumes
-    if tags := turn.get("tags"):
+    if "tags" in turn and (tags := turn["tags"]):
         attributes[names.TAGS] = list(tags)
-    if metadata := turn.get("metadata"):
+    if "metadata" in turn and (metadata := turn["metadata"]):
         attributes[names.METADATA] = orjson.dumps(metadata).decode()
+
+
+def _said_in_turn(attributes: dict[str, Any], turn: Fields) -> None:
+    _messages(attributes, turn, turn.get("messages", ()))
+    if tools := turn.get("tool_definitions"):
+        attributes[names.TOOL_DEFINITIONS] = definitions([(0, len(tools))], tools)
+    _overlay(attributes, turn)
+    _whose(attributes, turn.get("session_id"), turn.get("user_id"))
+
+
+def _whose(attributes: dict[str, Any], session_id: str | None, user_id: str | None) -> None:
+    if session_id:
+        attributes[names.SESSION_ID] = session_id
+    if user_id:
+        attributes[names.USER_ID] = user_id
 
 
 def _about_models(attributes: dict[str, Any], steps: Sequence[Fields]) -> Any:
@@ -205,12 +231,12 @@ def _own_models(steps: Sequence[Fields]) -> list[Fields]:
     return [s.get("model") or {} for s in asked if s["id"] not in nested and not is_embedding(s)]
 
 
-def _messages(facts: SpanFacts, fields: Fields, messages: Sequence[Fields]) -> None:
-    failed = facts.status == names.STATUS_ERROR
+def _messages(attributes: dict[str, Any], fields: Fields, messages: Sequence[Fields]) -> None:
+    failed = names.ERROR_TYPE in attributes
     if given := input_messages(fields, messages):
-        facts.attributes[names.INPUT_MESSAGES] = given
+        attributes[names.INPUT_MESSAGES] = given
     if produced := output_messages(fields, messages, failed=failed):
-        facts.attributes[names.OUTPUT_MESSAGES] = produced
+        attributes[names.OUTPUT_MESSAGES] = produced
 
 
 def _overlay(attributes: dict[str, Any], fields: Fields) -> None:
@@ -234,18 +260,24 @@ def _tool(facts: SpanFacts, step: Fields, turn: Fields, *, content: bool) -> Non
     attributes[names.TOOL_NAME] = name
     if tool := step.get("tool"):
         _copy(attributes, tool, _TOOL_FIELDS)
-    if not content:
-        return
+    if content:
+        put_tool_content(attributes, step, turn.get("session_id"), turn.get("user_id"))
+
+
+def put_tool_content(
+    attributes: dict[str, Any], step: Fields, session_id: str | None, user_id: str | None
+) -> None:
+    """Put on ``attributes`` what ``step``, of a tool, was given and answered, and for whom.
+
+    Why it failed is there already.
+    """
     if given := step.get("input"):
         attributes[names.TOOL_ARGUMENTS] = object_json(given, "input")
-    if (result := step.get("output")) and facts.status != names.STATUS_ERROR:
+    if (result := step.get("output")) and names.ERROR_TYPE not in attributes:
         attributes[names.TOOL_RESULT] = object_json(result, "result")
     _overlay(attributes, step)
     _reasoning(attributes, step)
-    if session_id := turn.get("session_id"):
-        attributes[names.SESSION_ID] = session_id
-    if user_id := turn.get("user_id"):
-        attributes[names.USER_ID] = user_id
+    _whose(attributes, session_id, user_id)
 
 
 def _model(facts: SpanFacts, step: Fields, turn: Fields, *, content: bool) -> None:
@@ -258,7 +290,7 @@ def _model(facts: SpanFacts, step: Fields, turn: Fields, *, content: bool) -> No
         _reasoning(facts.attributes, step)
         return
     messages = turn.get("messages", ())
-    _messages(facts, step, messages)
+    _messages(facts.attributes, step, messages)
     if ranges := step.get("system_instructions"):
         facts.attributes[names.SYSTEM_INSTRUCTIONS] = instructions(ranges, messages)
     if ranges := step.get("input_tools"):
@@ -286,10 +318,11 @@ def _agent(facts: SpanFacts, step: Fields, turn: Fields, *, content: bool) -> No
     facts.name = f"{names.INVOKE_AGENT} {name}"
     attributes[names.OPERATION_NAME] = names.INVOKE_AGENT
     attributes[names.AGENT_NAME] = name
-    _about_agent(attributes, step.get("agent") or {}, step.get("usage"))
+    _copy(attributes, step.get("agent") or {}, _AGENT_FIELDS)
+    _agent_usage(attributes, step.get("usage"))
     _put_reasons(attributes, step)
     if content:
-        _messages(facts, step, turn.get("messages", ()))
+        _messages(attributes, step, turn.get("messages", ()))
 
 
 def _copy(attributes: dict[str, Any], source: Fields, table: tuple[tuple[str, str], ...]) -> None:

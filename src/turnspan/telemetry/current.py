@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from opentelemetry import context as otel
 from opentelemetry.context import Context
-from opentelemetry.trace import INVALID_SPAN, Span, SpanContext, set_span_in_context
+from opentelemetry.trace import INVALID_SPAN, SpanContext, set_span_in_context
 
 from turnspan.interrupts import is_anothers
 from turnspan.notices import say
@@ -21,7 +21,6 @@ __all__ = [
     "deactivate",
     "detach",
     "put",
-    "with_span",
 ]
 
 # Learned through the public function, so that no private name is imported for it.
@@ -39,13 +38,6 @@ detach: Final[Callable[[Token[Context]], None]] = _variable.reset if _is_plain e
 put: Final[Callable[[dict[str, object], str, object], None]] = dict.__setitem__
 current_context: Final[Callable[[], Context]] = _variable.get if _is_plain else _context.get_current
 """The current context: what other code put there, our spans among it."""
-
-
-def with_span(span: Span, current: Context) -> Context:
-    """``current`` with ``span`` as the current one, in a context that nobody has seen yet."""
-    context = Context(current)
-    put(context, SPAN_KEY, span)
-    return context
 
 
 def deactivate(token: Token[Context]) -> None:

@@ -12,11 +12,14 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from turnspan.telemetry import semconv as names
 
-__all__ = ["JudgedTurn", "RecentTurns", "evaluation_attributes", "response_id_of"]
+__all__ = ["EndedTurn", "JudgedTurn", "RecentTurns", "evaluation_attributes", "response_id_of"]
 
 Fields: TypeAlias = Mapping[str, Any]
 
 MOST_TURNS: Final = 4096
+
+EndedTurn: TypeAlias = tuple[str, int, int, int, str | None, str | None]
+"""What `JudgedTurn` has, its ids as numbers: a turn in its caller's thread is left so."""
 
 
 class JudgedTurn(NamedTuple):
@@ -47,6 +50,13 @@ class JudgedTurn(NamedTuple):
             response_id_of(turn),
         )
 
+    @classmethod
+    def ended(cls, turn: EndedTurn) -> JudgedTurn:
+        """The same with its ids written out."""
+        turn_id, trace_id, span_id, flags, session_id, response_id = turn
+        ids = f"{trace_id:032x}", f"{span_id:016x}"
+        return cls(turn_id, *ids, flags, session_id, response_id)
+
 
 class RecentTurns:
     """The last turns that came by, so that feedback finds its span. Thread-safe, and bounded."""
@@ -56,16 +66,18 @@ class RecentTurns:
     def __init__(self, most: int = MOST_TURNS) -> None:
         # Appending to it and copying it are single operations: a lock would bind a forked child
         # to a thread it has not got.
-        self._turns: deque[JudgedTurn] = deque(maxlen=most)
+        self._turns: deque[JudgedTurn | EndedTurn] = deque(maxlen=most)
 
-    def add(self, turn: JudgedTurn) -> None:
+    def add(self, turn: JudgedTurn | EndedTurn) -> None:
         """Remember ``turn``, and forget the oldest where there are too many."""
         self._turns.append(turn)
 
     def find(self, turn_id: str) -> JudgedTurn | None:
         """The turn with that id, if it was among the last."""
-        found = (turn for turn in reversed(self._turns.copy()) if turn.id == turn_id)
-        return next(found, None)
+        for turn in reversed(self._turns.copy()):
+            if turn[0] == turn_id:
+                return turn if isinstance(turn, JudgedTurn) else JudgedTurn.ended(turn)
+        return None
 
 
 def response_id_of(turn: Fields) -> str | None:

@@ -35,14 +35,15 @@ class LightSpan(Span):
 
     mode: Final = "own"
 
-    # Defaults live on the class: a store for each would cost every turn.
+    # Defaults live on the class where few ask. What every turn is asked for is stored by whoever
+    # starts it: a store costs less than to look for it on the class.
     ended = False
     token: Token[Context] | None = None
-    notes: dict[str, Any] | None = None
-    parent_span_id: int | None = None
-    flags = 1
-    state = ""
-    sampled = True
+    notes: dict[str, Any] | None
+    parent_span_id: int | None
+    flags: int
+    state: str
+    sampled: bool
     span_id: int
     trace_id: int
     _context: SpanContext | None = None

@@ -55,6 +55,7 @@ class OwnSpans:
         current = current_context()
         if parent is None:
             span = LightSpan()
+            span.parent_span_id, span.flags, span.state, span.sampled = None, 1, "", True
             if SPAN_KEY not in current or not self._join(span, current):
                 span.trace_id = trace_id = self._trace_id()
                 if not self._takes_all and not self._decide(trace_id, None):
@@ -64,6 +65,7 @@ class OwnSpans:
         else:
             span = step = LightStepSpan()
             step.parent = parent
+        span.notes = None
         span.span_id = self._span_id()
         if activate:  # written out: as a function it would cost each span a tenth more
             context = Context(current)
