@@ -220,6 +220,19 @@ def test_turns_are_found_by_what_is_asked(serve):
 
 
 @EACH_STORE
+@pytest.mark.parametrize(
+    "path", ["/v1/turns", "/v1/export", "/v1/stats", "/v1/sessions", "/native/v1/export"]
+)
+def test_a_misspelt_filter_is_refused(open_api, path):
+    """Else it would let through whatever it was to keep back."""
+    post(open_api, make_turn(1))
+    reply = open_api.get(f"{path}?agent=a&metadata[k]=v&sesion_id=s")
+
+    assert (reply.status, reply.json["code"]) == (422, "invalid_request")
+    assert "'sesion_id'" in reply.json["detail"]
+    assert open_api.get(f"{path}?agent=a&metadata[k]=v").status == 200
+
+
 def test_pages_neither_repeat_nor_hide_a_turn(serve):
     """A listing that goes on while turns are stored shows each that was there exactly once."""
     api = serve()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -11,7 +11,7 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-from fastapi import APIRouter
+from fastapi import APIRouter, params
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
@@ -93,8 +93,8 @@ class DialectRouter(APIRouter):
     It keeps a list of its routes: where FastAPI keeps them differs from release to release.
     """
 
-    def __init__(self) -> None:
-        super().__init__(route_class=_StrictRoute)
+    def __init__(self, dependencies: Sequence[params.Depends] = ()) -> None:
+        super().__init__(route_class=_StrictRoute, dependencies=dependencies)
         self.lines: list[RouteLine] = []
 
     def add_api_route(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:

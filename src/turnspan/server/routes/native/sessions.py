@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from turnspan.server.call import Erasing, Reading
 from turnspan.server.dialect import DialectRouter
 from turnspan.server.problem import missing
+from turnspan.server.routes.native.known_query import KNOWN_QUERY
 from turnspan.server.routes.native.params import (
     METADATA,
     PROBLEMS,
@@ -20,7 +21,7 @@ from turnspan.server.routes.native.params import (
 )
 from turnspan.server.store.port import Receipt, Session
 
-router: Final[DialectRouter] = DialectRouter()
+router: Final[DialectRouter] = DialectRouter([KNOWN_QUERY])
 
 
 class SessionShown(BaseModel):

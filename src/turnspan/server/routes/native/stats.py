@@ -9,10 +9,11 @@ from pydantic import BaseModel
 
 from turnspan.server.call import Reading
 from turnspan.server.dialect import DialectRouter
+from turnspan.server.routes.native.known_query import KNOWN_QUERY
 from turnspan.server.routes.native.params import METADATA, PROBLEMS, Turns
 from turnspan.server.store.port import Period, Statistics
 
-router: Final[DialectRouter] = DialectRouter()
+router: Final[DialectRouter] = DialectRouter([KNOWN_QUERY])
 
 
 class Group(BaseModel):

@@ -14,6 +14,7 @@ from turnspan.schema import Turn
 from turnspan.server.call import Reading, Writing
 from turnspan.server.dialect import DialectRouter
 from turnspan.server.problem import missing
+from turnspan.server.routes.native.known_query import KNOWN_QUERY
 from turnspan.server.routes.native.params import (
     METADATA,
     PROBLEMS,
@@ -24,7 +25,7 @@ from turnspan.server.routes.native.params import (
 )
 from turnspan.server.store.port import Feedback
 
-router: Final[DialectRouter] = DialectRouter()
+router: Final[DialectRouter] = DialectRouter([KNOWN_QUERY])
 
 NDJSON: Final = "application/x-ndjson"
 _CHUNK_BYTES: Final = 256 * 1024
