@@ -229,7 +229,7 @@ def is_bytes(value: object) -> bool:
 
 
 _plans: dict[int, _Plan] = {}
-_OUR_VALUES: Final = ("turnspan.schema.", "turnspan.delivery.health")
+_OUR_VALUES: Final = ("turnspan.schema.", "turnspan.delivery.health", "turnspan.testing.")
 _ZONES: Final = frozenset({"datetime", "zoneinfo", "dateutil", "pytz", "pendulum"})
 
 _READ: Final[dict[type, Callable[[Any], Any]]] = {
