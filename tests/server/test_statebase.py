@@ -246,6 +246,18 @@ def test_what_clients_send_is_accepted(api, header, prefix):
     assert answered == expected
 
 
+def test_a_listing_by_what_only_statebase_knows_is_statebases(api):
+    """Whatever header the key comes in; else the native API would have no such filter."""
+    id = session(api)
+    bearer = {"authorization": f"Bearer {api.keys[-1]}"}
+    asked = ("agent_id=a", "agent_id=another", "created_after=2000-01-01T00:00:00Z", "limit=5")
+    replies = [api.request("GET", f"/v1/sessions?{each}", None, bearer, key="") for each in asked]
+
+    assert [reply.json.get("object") for reply in replies] == ["list", "list", "list", None]
+    assert [each["id"] for each in replies[0].json["data"]] == [id]
+    assert replies[1].json["data"] == []
+
+
 def shapes(api, id, turn_id):
     return {
         "POST /v1/sessions": api.post("/v1/sessions", CONTRACT["sent"][0][2]),

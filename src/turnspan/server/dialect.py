@@ -50,6 +50,8 @@ class RequestLine:
     """As it came: still percent-encoded."""
     headers: Mapping[str, str]
     """By lower-case name."""
+    parameters: frozenset[str] = frozenset()
+    """The names in its query."""
 
 
 def _nowhere(_request: RequestLine) -> bool:

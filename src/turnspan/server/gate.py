@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote_to_bytes
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
@@ -97,7 +97,9 @@ class Gate:
     def _call(self, scope: Scope) -> Call:
         headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
         path = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
-        line = RequestLine(scope["method"], path, headers)
+        query = scope["query_string"].decode("latin-1")
+        names = frozenset(name for name, _ in parse_qsl(query, keep_blank_values=True))
+        line = RequestLine(scope["method"], path, headers, names)
         dialect, path = self._dialect(line)
         return Call(
             request_id=self._parts.ids.ulid(),

@@ -13,6 +13,9 @@ from turnspan.server.routes.statebase import elsewhere, envelope, sessions, stat
 
 __all__ = ["dialect"]
 
+_FILTERS: Final = frozenset({"agent_id", "starting_after", "created_after", "created_before"})
+"""By which the native API lists no sessions."""
+
 router: Final[DialectRouter] = DialectRouter()
 for _room in (elsewhere, turns, states, sessions):  # sessions last: an id may hold slashes
     router.take(_room.router)
@@ -22,8 +25,10 @@ def _claims(line: RequestLine) -> bool:
     """StateBase's paths; of those that are native ones too, what only its client would ask."""
     path, has_header = line.path, "x-api-key" in line.headers
     asks = has_header or "authorization" in line.headers or _has_body(line)
-    if path in elsewhere.SHARED or (path, line.method) == ("/v1/sessions", "GET"):
+    if path in elsewhere.SHARED:
         return has_header
+    if (path, line.method) == ("/v1/sessions", "GET"):
+        return has_header or not line.parameters.isdisjoint(_FILTERS)
     if path == "/v1/sessions":
         return asks
     if not path.startswith("/v1/sessions/"):
