@@ -228,7 +228,8 @@ def _tells_beside(recorder: Recorder) -> bool:
     if redaction is None:
         return recorder.content
     levels = (redaction.levels["input"], redaction.levels["step_input"])
-    return levels == ("on", "on") and not redaction.hides_paths
+    hides = redaction.hides_paths or redaction.paths.at("input")[1]
+    return levels == ("on", "on") and not hides
 
 
 def _put_reply_facts(draft: Draft, reply: Reply) -> None:
