@@ -572,3 +572,37 @@ def test_what_a_step_loses_is_named_where_it_stands(record):
     at = f"steps/{tape.turn.steps[0].id}"
 
     assert [cut.where for cut in tape.turn.truncated] == [f"{at}/metadata/big", f"{at}/reasoning"]
+
+
+def reasoned(thought):
+    return {"role": "assistant", "content": "y", "reasoning_content": thought}
+
+
+def told(thought):
+    turnspan.current_step().add_reasoning(thought)
+    return thought
+
+
+@pytest.mark.parametrize(
+    "think",
+    [
+        turnspan.model(reasoned),
+        turnspan.step(name="think")(told),
+        turnspan.step(name="think", reasoning=str)(lambda thought: thought),
+    ],
+    ids=["reply", "handle", "callable"],
+)
+def test_why_steps_were_done_counts_towards_the_turns_budget(record, think):
+    """However often a model says what it thought, and whoever tells it."""
+    tape = record(max_turn_bytes=20_000, limits=Limits(max_bytes=3000))
+
+    with turnspan.turn():
+        think("r" * 5000)
+        for _ in range(30):
+            think("s" * 2000)
+    first, *_, last = tape.turn.steps
+
+    assert len(tape.log.lines[-1]) < 40_000
+    assert first.reasoning == "r" * 3000
+    assert last.reasoning is None
+    assert f"steps/{last.id}/reasoning" in {cut.where for cut in tape.turn.truncated}

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from turnspan.capture.recorder import Recorder
 
 __all__ = [
+    "add_reasoning",
     "put_input",
     "put_output",
     "put_reasoning",
@@ -112,10 +113,21 @@ def put_reasoning(
         return
     try:
         if thought := explain(result):
-            draft.add_text("reasoning", encodable(thought))
+            add_reasoning(recorder, draft, thought)
     except Exception as exc:  # noqa: BLE001  # border: the callable is the caller's
         draft.turn.cut(draft.path("reasoning"), "the callable given as reasoning= failed")
         recorder.contain("the callable given as reasoning= failed", exc)
+
+
+def add_reasoning(recorder: Recorder, draft: Draft, text: str) -> None:
+    """Add ``text`` to why ``draft`` was done, as far as it fits into a value and into its turn.
+
+    Raises:
+        TypeError: it is no string.
+    """
+    said = _shortened(recorder, draft, "reasoning", encodable(text))
+    if weigh(recorder, draft.turn, draft.path("reasoning"), len(said)):
+        draft.add_text("reasoning", said)
 
 
 def put_state(recorder: Recorder, turn: TurnDraft, where: str) -> None:
@@ -240,7 +252,7 @@ def _put_reply_facts(draft: Draft, reply: Reply) -> None:
 def _put_reply(recorder: Recorder, draft: Draft, reply: Reply) -> None:
     _put_reply_facts(draft, reply)
     if thought := reasoning_of(reply.message):
-        draft.add_text("reasoning", thought)
+        add_reasoning(recorder, draft, thought)
     conversation = recorder.conversation(draft.turn)
     produced = conversation.produced(reply.message, *reply.origin)
     weigh_messages(recorder, draft.turn, len(conversation.messages) - 1)

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from turnspan.capture.contents import set_input, set_output
+from turnspan.capture.contents import add_reasoning, set_input, set_output
 from turnspan.capture.context import current_draft
 from turnspan.capture.drafts import USAGE_KEYS, Draft, StepDraft, TurnDraft
 from turnspan.capture.parts import Fields
@@ -152,9 +152,7 @@ def _add_reasoning(draft: Draft, text: object) -> None:
     if not issubclass(type(text), str):  # `isinstance` would ask the object for its class
         say("reasoning", "reasoning is a string, not %s: left out", type(text).__name__)
         return
-    said = encodable(text)  # type: ignore[arg-type]  # as was just seen
-    if weigh(draft.recorder, draft.turn, draft.path("reasoning"), len(said)):
-        draft.add_text("reasoning", said)
+    add_reasoning(draft.recorder, draft, text)  # type: ignore[arg-type]  # as was just seen
 
 
 def _add_tags(turn: TurnDraft, tags: tuple[object, ...]) -> None:

@@ -7,12 +7,11 @@ from typing import Any, Final
 
 import orjson
 
-from turnspan.capture.contents import set_input, set_output
+from turnspan.capture.contents import add_reasoning, set_input, set_output
 from turnspan.capture.definitions import looks_like_tools
 from turnspan.capture.drafts import USAGE_KEYS
 from turnspan.capture.parts import message_of, reasoning_of, text_of, without_media
 from turnspan.capture.requests import put_tools
-from turnspan.capture.values import encodable
 from turnspan.capture.weight import weigh_messages
 from turnspan.integrations.border import contained
 from turnspan.integrations.openings import exact, keep_given
@@ -124,7 +123,7 @@ class Facts:
             draft.fields["output_messages"] = conversation.produced(told, message)
             weigh_messages(recorder, draft.turn, known)
             if thought := reasoning_of(told):
-                draft.add_text("reasoning", encodable(thought))
+                add_reasoning(recorder, draft, thought)
             if text := text_of(told):
                 set_output(recorder, draft, text)
 
