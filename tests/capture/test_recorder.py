@@ -606,3 +606,58 @@ def test_why_steps_were_done_counts_towards_the_turns_budget(record, think):
     assert first.reasoning == "r" * 3000
     assert last.reasoning is None
     assert f"steps/{last.id}/reasoning" in {cut.where for cut in tape.turn.truncated}
+
+
+def asked(number):
+    ask_for(messages=[], stop=["s" * 400] * 5)
+
+
+def answered(number):
+    ask_for(messages=[], finish_reason="f" * 2000)
+
+
+def labelled(number):
+    turnspan.current_turn().set_metadata(**{f"{number}{'n' * 2000}": 1})
+
+
+def tagged(number):
+    turnspan.current_turn().add_tags(f"{number}{'t' * 2000}")
+
+
+@turnspan.model
+def ask_for(messages, stop=None, finish_reason="stop"):
+    message = {"role": "assistant", "content": ""}
+    return {
+        "object": "chat.completion",
+        "choices": [{"finish_reason": finish_reason, "message": message}],
+    }
+
+
+@pytest.mark.parametrize("tell", [asked, answered, labelled, tagged])
+def test_what_models_and_labels_say_counts_towards_the_turns_budget(record, tell):
+    """A parameter, a reason to stop, a name in the metadata, a tag: of many, the last are cut."""
+    tape = record(max_turn_bytes=20_000)
+
+    with turnspan.turn():
+        for number in range(30):
+            tell(number)
+
+    assert len(tape.log.lines[-1]) < 100_000
+    assert {cut.why for cut in tape.turn.truncated} == {"the turn is over 20000 bytes"}
+
+
+def test_what_a_session_says_counts_towards_the_budget_of_each_turn(record):
+    """Values that are not whole are named, as everywhere."""
+    tape = record(max_turn_bytes=20_000, limits=Limits(max_bytes=3000))
+    entries = {str(number): "x" * 2000 for number in range(30)}
+
+    said = {"long": "y" * 5000, **entries}
+    with turnspan.session("s", metadata=said, tags=["a", "b"]), turnspan.turn():
+        pass
+    long, *others = tape.turn.truncated
+
+    assert len(tape.log.lines[-1]) < 40_000
+    assert (long.where, long.why) == ("metadata/long", "over 3000 bytes")
+    assert {cut.why for cut in others} == {"the turn is over 20000 bytes"}
+    assert tape.turn.tags == ("a", "b")
+    assert tape.turn.metadata["0"] == "x" * 2000

@@ -15,7 +15,7 @@ from turnspan.capture.parts import looks_like_message, reasoning_of, text_of
 from turnspan.capture.replies import Reply, read_reply
 from turnspan.capture.requests import put_instructions, put_request
 from turnspan.capture.values import cut_text, encodable, quick_json, to_json
-from turnspan.capture.weight import weigh, weigh_messages
+from turnspan.capture.weight import bounded_facts, weigh, weigh_messages
 
 if TYPE_CHECKING:
     from turnspan.capture.recorder import Recorder
@@ -102,7 +102,7 @@ def _put_result(recorder: Recorder, draft: Draft, call: Call, result: object) ->
 def _put_facts(recorder: Recorder, draft: Draft, call: Call, result: object) -> None:
     """Usage and model of a reply, and nothing it says."""
     if call.kind == "model" and (reply := read_reply(result, recorder.limits)) is not None:
-        _put_reply_facts(draft, reply)
+        _put_reply_facts(recorder, draft, reply)
 
 
 def put_reasoning(
@@ -244,13 +244,14 @@ def _tells_beside(recorder: Recorder) -> bool:
     return levels == ("on", "on") and not hides
 
 
-def _put_reply_facts(draft: Draft, reply: Reply) -> None:
+def _put_reply_facts(recorder: Recorder, draft: Draft, reply: Reply) -> None:
     draft.merge("usage", {**reply.usage, **draft.fields.get("usage", {})})
-    draft.merge("model", {**reply.model, **draft.fields.get("model", {})})
+    model = bounded_facts(recorder, draft, reply.model)
+    draft.merge("model", {**model, **draft.fields.get("model", {})})
 
 
 def _put_reply(recorder: Recorder, draft: Draft, reply: Reply) -> None:
-    _put_reply_facts(draft, reply)
+    _put_reply_facts(recorder, draft, reply)
     if thought := reasoning_of(reply.message):
         add_reasoning(recorder, draft, thought)
     conversation = recorder.conversation(draft.turn)
