@@ -105,6 +105,7 @@ def test_a_live_trace_is_the_trace_our_own_spans_would_make(
         {"metadata": {"cached": True}},
         {"status": "paused"},
         {"reasoning": "It may rain."},
+        {"name": ""},
     ],
     ids="-".join,
 )
