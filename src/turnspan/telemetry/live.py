@@ -15,6 +15,7 @@ from opentelemetry.trace import (
     TraceFlags,
     Tracer,
     TracerProvider,
+    TraceState,
     set_span_in_context,
 )
 
@@ -131,9 +132,8 @@ class LiveSpans:
                     attributes=given,
                     start_time=started_ns,
                 )
-                found = real.get_span_context()
-                if type(found) is not SpanContext:
-                    found = _plainly(found)
+                seen = real.get_span_context()
+                found = seen if type(seen) is SpanContext else _plainly(seen)
             except Exception as exc:  # noqa: BLE001  # border: foreign providers and samplers
                 say("live-start", "the application's tracer could not start a span", error=exc)
         self._identify(live, real, found, parent, current)
@@ -237,9 +237,19 @@ def _context_of(above: LiveSpan, current: Context) -> Context:
 
 
 def _plainly(found: SpanContext) -> SpanContext:
-    """The identity in ``found``, which is of another class."""
-    remote = found.is_remote
-    return SpanContext(found.trace_id, found.span_id, remote, found.trace_flags, found.trace_state)
+    """The identity in ``found``, which is of another class.
+
+    Raises:
+        TypeError, ValueError, AttributeError: there is none in it.
+    """
+    state = found.trace_state
+    return SpanContext(
+        found.trace_id,
+        found.span_id,
+        found.is_remote,
+        TraceFlags(found.trace_flags),
+        state if isinstance(state, TraceState) else None,
+    )
 
 
 _NOWHERE = trace.INVALID_SPAN_CONTEXT
