@@ -15,7 +15,6 @@ from opentelemetry.trace import (
     TraceFlags,
     Tracer,
     TracerProvider,
-    TraceState,
     set_span_in_context,
 )
 
@@ -30,6 +29,7 @@ from turnspan.telemetry.current import (
     context_of,
     current_context,
     deactivate,
+    plain_identity,
     put,
 )
 from turnspan.telemetry.evaluation import RecentTurns, evaluation_attributes, response_id_of
@@ -133,7 +133,7 @@ class LiveSpans:
                     start_time=started_ns,
                 )
                 seen = real.get_span_context()
-                found = seen if type(seen) is SpanContext else _plainly(seen)
+                found = seen if type(seen) is SpanContext else plain_identity(seen)
             except Exception as exc:  # noqa: BLE001  # border: foreign providers and samplers
                 say("live-start", "the application's tracer could not start a span", error=exc)
         self._identify(live, real, found, parent, current)
@@ -234,22 +234,6 @@ def _context_of(above: LiveSpan, current: Context) -> Context:
     if above.span is None or current.get(SPAN_KEY) is above.span:
         return current
     return set_span_in_context(above.span, current)
-
-
-def _plainly(found: SpanContext) -> SpanContext:
-    """The identity in ``found``, which is of another class.
-
-    Raises:
-        TypeError, ValueError, AttributeError: there is none in it.
-    """
-    state = found.trace_state
-    return SpanContext(
-        found.trace_id,
-        found.span_id,
-        found.is_remote,
-        TraceFlags(found.trace_flags),
-        state if isinstance(state, TraceState) else None,
-    )
 
 
 _NOWHERE = trace.INVALID_SPAN_CONTEXT
