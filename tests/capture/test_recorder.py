@@ -661,3 +661,26 @@ def test_what_a_session_says_counts_towards_the_budget_of_each_turn(record):
     assert {cut.why for cut in others} == {"the turn is over 20000 bytes"}
     assert tape.turn.tags == ("a", "b")
     assert tape.turn.metadata["0"] == "x" * 2000
+
+
+def test_steps_that_outlive_their_turn_are_held_to_its_budget(record):
+    """Streams that nobody has read to their end, each with what it was given and said."""
+    tape = record(max_turn_bytes=10_240)
+
+    @turnspan.tool
+    def stream(text):
+        yield "y" * 500
+        yield "z"
+
+    with turnspan.turn():
+        left = [stream("x" * 500) for _ in range(100)]
+        for each in left:
+            next(each)
+    for each in left:
+        each.close()
+    steps = tape.turn.steps
+
+    assert len(tape.log.lines[-1]) < 25_000
+    assert {step.status for step in steps} == {"open"}
+    assert [bool(step.input) for step in steps] == [True] * 10 + [False] * 10
+    assert tape.turn.truncated[-1].why == "the turn has more than 20 steps: 80 left out"
