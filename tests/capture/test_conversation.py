@@ -496,6 +496,8 @@ def test_of_very_many_parts_the_first_are_kept(tape, field):
         ({"content": {"input": "none"}}, None),
         ({"content": {"step_input": False}}, None),
         ({"hide": ["input.user.card"]}, None),
+        ({"hide": ["input"]}, None),
+        ({"hide": ["inp*"]}, None),
         ({"hide": ["card"]}, {"user": {"card": "<hidden>"}, "mail": "a@b.example"}),
         ({"patterns": ["email"]}, {"user": {"card": "4111"}, "mail": "<hidden:email>"}),
         ({"content": {"output": "none"}}, {"user": {"card": "4111"}, "mail": "a@b.example"}),

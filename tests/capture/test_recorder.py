@@ -572,3 +572,115 @@ def test_what_a_step_loses_is_named_where_it_stands(record):
     at = f"steps/{tape.turn.steps[0].id}"
 
     assert [cut.where for cut in tape.turn.truncated] == [f"{at}/metadata/big", f"{at}/reasoning"]
+
+
+def reasoned(thought):
+    return {"role": "assistant", "content": "y", "reasoning_content": thought}
+
+
+def told(thought):
+    turnspan.current_step().add_reasoning(thought)
+    return thought
+
+
+@pytest.mark.parametrize(
+    "think",
+    [
+        turnspan.model(reasoned),
+        turnspan.step(name="think")(told),
+        turnspan.step(name="think", reasoning=str)(lambda thought: thought),
+    ],
+    ids=["reply", "handle", "callable"],
+)
+def test_why_steps_were_done_counts_towards_the_turns_budget(record, think):
+    """However often a model says what it thought, and whoever tells it."""
+    tape = record(max_turn_bytes=20_000, limits=Limits(max_bytes=3000))
+
+    with turnspan.turn():
+        think("r" * 5000)
+        for _ in range(30):
+            think("s" * 2000)
+    first, *_, last = tape.turn.steps
+
+    assert len(tape.log.lines[-1]) < 40_000
+    assert first.reasoning == "r" * 3000
+    assert last.reasoning is None
+    assert f"steps/{last.id}/reasoning" in {cut.where for cut in tape.turn.truncated}
+
+
+def asked(number):
+    ask_for(messages=[], stop=["s" * 400] * 5)
+
+
+def answered(number):
+    ask_for(messages=[], finish_reason="f" * 2000)
+
+
+def labelled(number):
+    turnspan.current_turn().set_metadata(**{f"{number}{'n' * 2000}": 1})
+
+
+def tagged(number):
+    turnspan.current_turn().add_tags(f"{number}{'t' * 2000}")
+
+
+@turnspan.model
+def ask_for(messages, stop=None, finish_reason="stop"):
+    message = {"role": "assistant", "content": ""}
+    return {
+        "object": "chat.completion",
+        "choices": [{"finish_reason": finish_reason, "message": message}],
+    }
+
+
+@pytest.mark.parametrize("tell", [asked, answered, labelled, tagged])
+def test_what_models_and_labels_say_counts_towards_the_turns_budget(record, tell):
+    """A parameter, a reason to stop, a name in the metadata, a tag: of many, the last are cut."""
+    tape = record(max_turn_bytes=20_000)
+
+    with turnspan.turn():
+        for number in range(30):
+            tell(number)
+
+    assert len(tape.log.lines[-1]) < 100_000
+    assert {cut.why for cut in tape.turn.truncated} == {"the turn is over 20000 bytes"}
+
+
+def test_what_a_session_says_counts_towards_the_budget_of_each_turn(record):
+    """Values that are not whole are named, as everywhere."""
+    tape = record(max_turn_bytes=20_000, limits=Limits(max_bytes=3000))
+    entries = {str(number): "x" * 2000 for number in range(30)}
+
+    said = {"long": "y" * 5000, **entries}
+    with turnspan.session("s", metadata=said, tags=["a", "b"]), turnspan.turn():
+        pass
+    long, *others = tape.turn.truncated
+
+    assert len(tape.log.lines[-1]) < 40_000
+    assert (long.where, long.why) == ("metadata/long", "over 3000 bytes")
+    assert {cut.why for cut in others} == {"the turn is over 20000 bytes"}
+    assert tape.turn.tags == ("a", "b")
+    assert tape.turn.metadata["0"] == "x" * 2000
+
+
+def test_steps_that_outlive_their_turn_are_held_to_its_budget(record):
+    """Streams that nobody has read to their end, each with what it was given and said."""
+    tape = record(max_turn_bytes=10_240)
+
+    @turnspan.tool
+    def stream(text):
+        yield "y" * 500
+        yield "z"
+
+    with turnspan.turn():
+        left = [stream("x" * 500) for _ in range(100)]
+        for each in left:
+            next(each)
+    for each in left:
+        each.close()
+    steps = tape.turn.steps
+
+    assert len(tape.log.lines[-1]) < 25_000
+    assert {step.status for step in steps} == {"open"}
+    assert [bool(step.input) for step in steps] == [True] * 10 + [False] * 10
+    assert tape.turn.truncated[-1].why == "the turn has more than 20 steps: 80 left out"

@@ -1,5 +1,6 @@
 """What one exporter has yet to deliver, through crashes."""
 
+import os
 import tempfile
 import threading
 
@@ -153,6 +154,20 @@ def test_unsent_counts_turns_and_not_what_surrounds_them(make):
 
     assert backlog.unsent() == Unsent(len(turn_line(1)), None, 2)
     assert backlog.unsent(count=True) == Unsent(len(turn_line(1)), 1, 2)
+
+
+def test_a_segment_that_was_cut_short_takes_nothing_from_what_waits_elsewhere(make):
+    """Behind its cursor nothing is left, rather than less than that."""
+    journal = make()
+    backlog = journal.backlog(EXPORTER)
+    journal.log.append(turn_line(1))
+    backlog.commit(len(backlog.read(max_turns=9, max_bytes=9999)))
+    segment = journal.log.chain.active.path
+    os.truncate(segment, 10)
+    (tail,) = backlog._tails()
+
+    assert tail.left_bytes() == 0
+    assert tail.is_at_end
 
 
 def test_an_idle_reader_sleeps_until_it_is_woken(make):

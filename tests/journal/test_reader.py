@@ -2,10 +2,11 @@
 
 import os
 
+import orjson
 import pytest
 from journal_records import deliver, turn_line
 
-from turnspan.journal.reader import is_whole, lines
+from turnspan.journal.reader import ended_at, is_whole, lines
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 64, 2**20])
@@ -54,3 +55,34 @@ def test_corrupt_lines_are_skipped_and_counted_once(make):
     assert deliver(journal, "a", batch=1) == [1, 2]
     assert deliver(journal, "b") == [1, 2]
     assert journal.counts().corrupt_lines == 2
+
+
+STEP = b',"steps":[{"id":"a","ended_at":8}]'
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b',"metadata":{"ended_at":5}',
+        b',"metadata":{"arguments":{"ended_at":5,"steps":[]}}',
+        b',"metadata":{"a":1,"steps":[{"ended_at":5}]}',
+        b',"state_before":{"ended_at":5,"metadata":1}',
+        b',"trace":{"links":[{"attributes":{"ended_at":5}}]}',
+        b',"metadata":{"a":"\\"ended_at\\":5"}',
+        b',"input":{"content":"{\\"metadata\\":{\\"ended_at\\":5}}"}',
+    ],
+)
+@pytest.mark.parametrize("steps", [b"", STEP], ids=["", "steps"])
+def test_when_a_turn_ended_is_its_own_time_whatever_was_said_in_it(said, steps):
+    """Metadata, state and the attributes of links may have entries of the same name."""
+    line = b'{"record":"turn","id":"t"' + said + b',"status":"ok","ended_at":7' + steps + b"}\n"
+
+    assert ended_at(line) == orjson.loads(line)["ended_at"] == 7
+
+
+def test_a_turn_that_cannot_be_read_ended_at_no_time():
+    """Where the time that was found may be another's."""
+    line = b'{"record":"turn","metadata":{"ended_at":5},"ended_at":7,"x"}\n'
+
+    assert ended_at(line) is None

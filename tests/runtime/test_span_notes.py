@@ -78,3 +78,22 @@ def test_notes_that_fit_are_kept_as_they_are(memory):
 
     assert turn.span.attributes == {"a": "x" * 500, "b": [1, 2]}
     assert turn.truncated == ()
+
+
+@pytest.mark.parametrize("key", ["name", "status", "trace_id", "span_id", "at", "attributes"])
+def test_attributes_of_other_code_are_shaped_whatever_they_are_called(key):
+    """The names that notes themselves have may be those of attributes, too."""
+    memory = MemoryExporter()
+    policy = turnspan.Policy(content=False)
+    turnspan.configure(exporters=[memory], directory=None, spans="own", policy=policy)
+
+    with turnspan.turn(agent="desk"):
+        span = trace.get_current_span()
+        span.set_attribute(key, "hunter2")
+        span.add_event("asked", {key: ["hunter2"]})
+        span.add_link(span.get_span_context(), {key: "hunter2"})
+    (turn,) = memory.turns
+
+    assert b"hunter2" not in memory.raw[0]
+    assert turn.span.attributes.keys() == {key}
+    assert turn.span.events[0].name == "asked"

@@ -1,6 +1,7 @@
 """Live mode needs OpenTelemetry's interface, and nothing of its SDK."""
 
 import itertools
+from unittest.mock import MagicMock
 
 import pytest
 from opentelemetry import trace
@@ -179,3 +180,16 @@ def test_the_sdk_is_not_imported_for_it(run):
     done = run(program)
 
     assert (done.stdout, done.stderr) == ("invoke_agent browse\n", "")
+
+
+@pytest.mark.parametrize("spans", ["own", "live"])
+def test_turns_are_recorded_under_a_stand_in_for_a_span(spans, unconfigured):
+    """What a test has put there to be current answers anything, and has no identity."""
+    memory = MemoryExporter()
+    turnspan.configure(exporters=[memory], directory=None, spans=spans)
+
+    with trace.use_span(MagicMock()), turnspan.turn(agent="desk"), turnspan.turn(agent="clerk"):
+        pass
+
+    assert [turn.trace.parent_span_id for turn in memory.turns] == [None]
+    assert turnspan.health().dropped == {}

@@ -1,5 +1,7 @@
 """Spans through the application's provider say what our own would have said."""
 
+from unittest.mock import MagicMock
+
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
@@ -105,6 +107,7 @@ def test_a_live_trace_is_the_trace_our_own_spans_would_make(
         {"metadata": {"cached": True}},
         {"status": "paused"},
         {"reasoning": "It may rain."},
+        {"name": ""},
     ],
     ids="-".join,
 )
@@ -316,3 +319,18 @@ def test_a_child_that_is_not_current_has_the_right_parent(ids, make_global):
         (nested.span_id, root.span_id, "helper"),
         (root.span_id, None, "a"),
     ]
+
+
+@pytest.mark.parametrize("identity", [7, None, "x", MagicMock()], ids=["7", "none", "x", "mock"])
+def test_a_span_without_an_identity_costs_the_turn_nothing(
+    identity, ids, wire, record, monkeypatch
+):
+    """Stand-ins of tests answer anything; the turn then has ids of its own."""
+    provider = MagicMock()
+    span = provider.get_tracer.return_value.start_span.return_value
+    span.get_span_context.return_value = identity
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
+    opened = record(LiveSpans(ids), wire(steps=[]))
+
+    assert opened["root"].trace_id > 0
+    assert opened["root"].span_id > 0

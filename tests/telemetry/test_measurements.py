@@ -1,6 +1,7 @@
 """What a turn measures is what its spans show, under the names of the conventions."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,31 @@ def test_a_turn_without_steps_measures_no_calls(wire):
         ("gen_ai.invoke_agent.inference_calls", 0),
         ("gen_ai.invoke_agent.tool_calls", 0),
     ]
+
+
+def test_steps_under_each_other_are_their_turns_own(wire, steps):
+    """A damaged line may hold a cycle; it is measured all the same."""
+    first, second, helper = "1" * 16, "2" * 16, "3" * 16
+    turn = wire(
+        steps=[
+            steps.tool(id=first, parent_id=second),
+            steps.tool(id=second, parent_id=first),
+            steps.tool(id=helper, parent_id=helper, kind="agent"),
+        ]
+    )
+
+    assert [value for value, _, _ in named(turn, "gen_ai.invoke_agent.tool_calls")] == [2, 0]
+
+
+def test_steps_that_are_nested_deep_are_looked_through_once(wire, steps):
+    """However deep they go: the thread that measures is one of the program's."""
+    deep = [
+        steps.tool(id=f"{n:016x}", parent_id=f"{n - 1:016x}" if n > 1 else "a" * 16)
+        for n in range(1, 16_001)
+    ]
+    helper = steps.tool(id="a" * 16, kind="agent", name="helper")
+    started_s = time.process_time()
+    calls = named(wire(steps=[helper, *reversed(deep)]), "gen_ai.invoke_agent.tool_calls")
+
+    assert [value for value, _, _ in calls] == [0, 16_000]
+    assert time.process_time() - started_s < 2

@@ -1,5 +1,6 @@
 """The wire writer, against what the generated protobuf classes make of the same turns."""
 
+import tracemalloc
 from typing import Any
 
 import orjson
@@ -258,6 +259,33 @@ def test_requests_one_behind_the_other_parse_as_one(wire):
 
     assert ExportTraceServiceRequest.FromString(b"".join(slices)) == request_of(first, second)
     assert writer.take() == b""
+
+
+@pytest.mark.parametrize("reasons", [[1], [True], [1.0], [0.0], [-0.0], [[1]], [{"a": 1}]])
+def test_finish_reasons_of_other_code_are_told_as_they_are(reasons, wire):
+    """What is equal to what was told before is still not the same, and may not be words."""
+    turns = [
+        wire(span={"attributes": {"gen_ai.response.finish_reasons": said}})
+        for said in ([1], [0.0], reasons)
+    ]
+
+    assert written(*turns) == request_of(*turns)
+    assert str(written(*turns)) == str(request_of(*turns))
+
+
+def test_names_that_never_come_again_are_not_kept(wire):
+    """Attributes of other code may be called anything, at any length."""
+    writer = RequestWriter(content=True)
+    tracemalloc.start()
+    try:
+        for number in range(100):
+            writer.add(wire(span={"attributes": {f"{number}{'k' * 100_000}": 1}}))
+            writer.clear()
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert kept < 2_000_000
 
 
 def test_what_was_left_half_done_is_forgotten(wire):

@@ -1,5 +1,6 @@
 """Spans that are alike but for a few values are written from what they share."""
 
+import tracemalloc
 from typing import Any
 
 import orjson
@@ -303,3 +304,30 @@ def test_content_that_only_looks_like_json_is_no_object(recorded):
 
     assert told["gen_ai.tool.call.arguments"] == '{"input":"{city: Paris}"}'
     assert told["input.value"] == "{city: Paris}"
+
+
+def test_what_long_texts_would_be_shared_is_not_kept():
+    """A description may be of any length where turns were read from somewhere."""
+    told = {"type": "text", "content": "x"}
+    step = {
+        "id": "1" * 16, "kind": "tool", "name": "f", "status": "ok", "started_at": START,
+        "ended_at": START, "input": told | {"type": "tool_call"},
+        "output": told | {"type": "tool_result"},
+    }  # fmt: skip
+    turn = {
+        "record": "turn", "id": "turn_1", "agent": {"name": "a"}, "input": told, "output": told,
+        "status": "ok", "started_at": START, "ended_at": START, "schema_version": 1,
+        "trace": {"trace_id": "a" * 32, "span_id": "b" * 16},
+    }  # fmt: skip
+    writer = RequestWriter(content=True)
+    tracemalloc.start()
+    try:
+        for number in range(100):
+            tool = {"type": "function", "description": f"{number}{'d' * 100_000}"}
+            writer.add({**turn, "steps": [{**step, "tool": tool}]})
+            writer.clear()
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert kept < 2_000_000

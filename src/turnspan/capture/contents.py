@@ -15,12 +15,13 @@ from turnspan.capture.parts import looks_like_message, reasoning_of, text_of
 from turnspan.capture.replies import Reply, read_reply
 from turnspan.capture.requests import put_instructions, put_request
 from turnspan.capture.values import cut_text, encodable, quick_json, to_json
-from turnspan.capture.weight import weigh, weigh_messages
+from turnspan.capture.weight import bounded_facts, weigh, weigh_messages
 
 if TYPE_CHECKING:
     from turnspan.capture.recorder import Recorder
 
 __all__ = [
+    "add_reasoning",
     "put_input",
     "put_output",
     "put_reasoning",
@@ -101,7 +102,7 @@ def _put_result(recorder: Recorder, draft: Draft, call: Call, result: object) ->
 def _put_facts(recorder: Recorder, draft: Draft, call: Call, result: object) -> None:
     """Usage and model of a reply, and nothing it says."""
     if call.kind == "model" and (reply := read_reply(result, recorder.limits)) is not None:
-        _put_reply_facts(draft, reply)
+        _put_reply_facts(recorder, draft, reply)
 
 
 def put_reasoning(
@@ -112,10 +113,21 @@ def put_reasoning(
         return
     try:
         if thought := explain(result):
-            draft.add_text("reasoning", encodable(thought))
+            add_reasoning(recorder, draft, thought)
     except Exception as exc:  # noqa: BLE001  # border: the callable is the caller's
         draft.turn.cut(draft.path("reasoning"), "the callable given as reasoning= failed")
         recorder.contain("the callable given as reasoning= failed", exc)
+
+
+def add_reasoning(recorder: Recorder, draft: Draft, text: str) -> None:
+    """Add ``text`` to why ``draft`` was done, as far as it fits into a value and into its turn.
+
+    Raises:
+        TypeError: it is no string.
+    """
+    said = _shortened(recorder, draft, "reasoning", encodable(text))
+    if weigh(recorder, draft.turn, draft.path("reasoning"), len(said)):
+        draft.add_text("reasoning", said)
 
 
 def put_state(recorder: Recorder, turn: TurnDraft, where: str) -> None:
@@ -228,18 +240,20 @@ def _tells_beside(recorder: Recorder) -> bool:
     if redaction is None:
         return recorder.content
     levels = (redaction.levels["input"], redaction.levels["step_input"])
-    return levels == ("on", "on") and not redaction.hides_paths
+    hides = redaction.hides_paths or redaction.paths.at("input")[1]
+    return levels == ("on", "on") and not hides
 
 
-def _put_reply_facts(draft: Draft, reply: Reply) -> None:
+def _put_reply_facts(recorder: Recorder, draft: Draft, reply: Reply) -> None:
     draft.merge("usage", {**reply.usage, **draft.fields.get("usage", {})})
-    draft.merge("model", {**reply.model, **draft.fields.get("model", {})})
+    model = bounded_facts(recorder, draft, reply.model)
+    draft.merge("model", {**model, **draft.fields.get("model", {})})
 
 
 def _put_reply(recorder: Recorder, draft: Draft, reply: Reply) -> None:
-    _put_reply_facts(draft, reply)
+    _put_reply_facts(recorder, draft, reply)
     if thought := reasoning_of(reply.message):
-        draft.add_text("reasoning", thought)
+        add_reasoning(recorder, draft, thought)
     conversation = recorder.conversation(draft.turn)
     produced = conversation.produced(reply.message, *reply.origin)
     weigh_messages(recorder, draft.turn, len(conversation.messages) - 1)

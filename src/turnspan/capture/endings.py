@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextvars import Token
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from turnspan.capture.contents import put_state
 from turnspan.capture.context import current_draft
 from turnspan.capture.conversation import MAX_MESSAGES
 from turnspan.capture.drafts import Adopted, Draft, Fields, TurnDraft
+from turnspan.capture.weight import bounded_steps
 from turnspan.interrupts import is_anothers
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def put_rest(recorder: Recorder, turn: TurnDraft) -> None:
     if turn.read_state is not None:
         put_state(recorder, turn, "state_after")
     if turn.open_steps:
-        _sweep(turn)
+        _sweep(recorder, turn)
     if turn.steps_left_out:
         why = f"the turn has more than {len(turn.steps)} steps: {turn.steps_left_out} left out"
         turn.cut("steps", why)
@@ -46,7 +47,7 @@ def _adopt(recorder: Recorder, turn: TurnDraft, adopted: Adopted) -> None:
     try:
         adopted.put(turn)
         if turn.steps:
-            turn.fields["steps"] = turn.steps
+            turn.fields["steps"] = bounded_steps(recorder, turn)
     except Exception as exc:  # border: the spans are of another's making
         if is_anothers(exc):
             raise
@@ -55,7 +56,7 @@ def _adopt(recorder: Recorder, turn: TurnDraft, adopted: Adopted) -> None:
 
 def drop_contents(turn: TurnDraft, fields: Fields, max_bytes: int) -> None:
     """Leave out what a step that ended says, for ``turn`` is over its budget."""
-    for key in ("input", "output"):
+    for key in _CONTENTS:
         content = fields.pop(key, None)
         if content is not None:
             size = len(content["content"])
@@ -91,14 +92,33 @@ def leave_elsewhere(draft: Draft) -> None:
         current_draft.set(before if isinstance(before, Draft) else None)
 
 
-def _sweep(turn: TurnDraft) -> None:
+def _sweep(recorder: Recorder, turn: TurnDraft) -> None:
     """Steps that outlive their turn are recorded as what they are: open, or left."""
     ended_at = turn.fields["ended_at"]
+    swept: list[Fields] = []
     for step in list(turn.open_steps.values()):
         stream = step.stream() if step.stream is not None else None
         status = "open" if stream is None else stream.settle()
         if step.kind == "model" and "usage" in step.fields:
             turn.add_usage(step.fields["usage"])
-        turn.steps.append({**step.fields, "status": status, "ended_at": ended_at})
+        swept.append({**step.fields, "status": status, "ended_at": ended_at})
     turn.open_steps.clear()
-    turn.fields["steps"] = turn.steps
+    known = len(turn.steps)
+    turn.steps += swept
+    turn.fields["steps"] = kept = bounded_steps(recorder, turn)
+    _hold(turn, kept[known:], swept[max(len(kept) - known, 0) :], recorder.max_turn_bytes)
+
+
+def _hold(turn: TurnDraft, kept: list[Fields], lost: list[Fields], max_bytes: int) -> None:
+    """Leave out what the last of the steps say that were ``kept``, until ``turn`` fits.
+
+    What all of them say is counted already, those that are ``lost`` included.
+    """
+    for fields in lost:
+        turn.size -= sum(len(fields[key]["content"]) for key in _CONTENTS if key in fields)
+    for fields in reversed(kept):
+        if turn.size > max_bytes:
+            drop_contents(turn, fields, max_bytes)
+
+
+_CONTENTS: Final = ("input", "output")

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
-from turnspan.capture.contents import set_input, set_output
+from turnspan.capture.contents import add_reasoning, set_input, set_output
 from turnspan.capture.context import current_draft
 from turnspan.capture.drafts import USAGE_KEYS, Draft, StepDraft, TurnDraft
-from turnspan.capture.parts import Fields
+from turnspan.capture.labels import put_metadata, put_tags
 from turnspan.capture.texts import plain_text, short
-from turnspan.capture.values import encodable, to_json
-from turnspan.capture.weight import weigh
 from turnspan.notices import say
 
 __all__ = ["OpenStep", "OpenTurn", "current_step", "current_turn"]
@@ -64,12 +60,12 @@ class OpenStep:
     def set_metadata(self, **entries: Any) -> None:
         """Add entries of your own; a later one of the same name wins."""
         if self and (draft := self._draft):
-            self._try("metadata", _set_metadata, draft, entries)
+            self._try("metadata", put_metadata, draft.recorder, draft, entries)
 
     def add_tags(self, *tags: str) -> None:
         """Tag the turn."""
         if self and (draft := self._draft):
-            self._try("tags", _add_tags, draft.turn, tags)
+            self._try("tags", put_tags, draft.recorder, draft.turn, tags)
 
     def set_usage(
         self,
@@ -137,35 +133,11 @@ def current_step() -> OpenStep:
     return OpenStep(draft if isinstance(draft, StepDraft) else None)
 
 
-def _set_metadata(draft: Draft, entries: Fields) -> None:
-    for said, item in entries.items():
-        name = short(said)
-        written = to_json(item, draft.recorder.limits)
-        where = draft.path(f"metadata/{name}")
-        if written.cut is not None:
-            draft.turn.cut(where, written.cut, written.size_bytes)
-        if weigh(draft.recorder, draft.turn, where, len(written.text)):
-            draft.merge("metadata", {name: orjson.Fragment(written.text)})
-
-
 def _add_reasoning(draft: Draft, text: object) -> None:
     if not issubclass(type(text), str):  # `isinstance` would ask the object for its class
         say("reasoning", "reasoning is a string, not %s: left out", type(text).__name__)
         return
-    said = encodable(text)  # type: ignore[arg-type]  # as was just seen
-    if weigh(draft.recorder, draft.turn, draft.path("reasoning"), len(said)):
-        draft.add_text("reasoning", said)
-
-
-def _add_tags(turn: TurnDraft, tags: tuple[object, ...]) -> None:
-    known = list(turn.fields.get("tags", ()))
-    for tag in tags:
-        text = plain_text(tag)
-        if text is None:
-            say("tags", "a tag is a string, not %s: left out", type(tag).__name__)
-        elif (word := short(text)) not in known:
-            known.append(encodable(word))
-    turn.fields["tags"] = known
+    add_reasoning(draft.recorder, draft, text)  # type: ignore[arg-type]  # as was just seen
 
 
 def _counts(key: str, amount: object) -> bool:

@@ -54,6 +54,7 @@ STRUCTURE: Final = frozenset(
 
 _PART_STRUCTURE: Final = frozenset({"type", "id", "modality", "mime_type", "size"})
 _SPAN_STRUCTURE: Final = frozenset({"trace_id", "span_id", "at", "status"})
+_SHOWN_NOTES: Final = frozenset({"name", "trace_id", "span_id", "status"})
 _PART_LEVELS: Final = {
     "reasoning": "reasoning",
     "tool_call": "tool_input",
@@ -322,8 +323,25 @@ def _shaped_notes(notes: Any) -> Any:
         return [_shaped_notes(item) for item in notes]
     if type(notes) is not dict:
         return notes
-    kept = ("name", "trace_id", "span_id", "status")
-    return {key: item if key in kept else _shaped_notes(item) for key, item in notes.items()}
+    return {
+        key: _all_shaped(item)
+        if key == "attributes"
+        else item
+        if key in _SHOWN_NOTES
+        else _shaped_notes(item)
+        for key, item in notes.items()
+    }
+
+
+def _all_shaped(value: Any) -> Any:
+    """The same of attributes, whose names are other code's: they say nothing of the form."""
+    if type(value) is str:
+        return said_shape(value)
+    if type(value) is list:
+        return [_all_shaped(item) for item in value]
+    if type(value) is dict:
+        return {key: _all_shaped(item) for key, item in value.items()}
+    return value
 
 
 _PLACES: Final = {"state_before": "state", "state_after": "state"}

@@ -9,7 +9,7 @@ from turnspan.capture.drafts import Draft, Fields
 from turnspan.capture.parts import as_fields, word_of
 from turnspan.capture.texts import plain_text, short
 from turnspan.capture.values import encodable
-from turnspan.capture.weight import weigh, weigh_messages
+from turnspan.capture.weight import bounded_facts, weigh, weigh_messages
 
 if TYPE_CHECKING:
     from turnspan.capture.recorder import Recorder
@@ -40,7 +40,7 @@ def put_request(recorder: Recorder, draft: Draft, named: dict[str, Any]) -> None
         model["parameters"] = parameters
         for name in parameters:
             del named[name]
-    draft.merge("model", model)
+    draft.merge("model", bounded_facts(recorder, draft, model))
     if recorder.content and looks_like_tools(named.get("tools")):
         put_tools(recorder, draft, named.pop("tools"))
 

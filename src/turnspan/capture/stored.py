@@ -18,6 +18,7 @@ import orjson
 
 from turnspan.capture.hidden import HIDDEN
 from turnspan.capture.secret_names import is_secret
+from turnspan.capture.texts import short
 from turnspan.interrupts import is_anothers
 
 __all__ = ["Entries", "Opaque", "is_bytes", "plain", "type_name"]
@@ -112,7 +113,7 @@ def _planned(kind: type) -> _Plan:
 def type_name(kind: type) -> str:
     """``module.Name`` of a class, the bare name of a builtin."""
     module, name = _module(kind), type.__dict__["__qualname__"].__get__(kind)
-    return name if module in ("", "builtins") else f"{module}.{name}"
+    return short(name if module in ("", "builtins") else f"{module}.{name}")
 
 
 def _mro(kind: type) -> tuple[type, ...]:

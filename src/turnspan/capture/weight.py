@@ -12,10 +12,11 @@ from turnspan.capture.parts import WHY_CUT
 if TYPE_CHECKING:
     from turnspan.capture.recorder import Recorder
 
-__all__ = ["bounded_steps", "weigh", "weigh_error", "weigh_messages"]
+__all__ = ["bounded_facts", "bounded_steps", "weigh", "weigh_error", "weigh_messages"]
 
 STEP_BYTES: Final = 512  # what a step holds beside its contents, generously
 MIN_STEPS: Final = 16
+SHORT_FACT: Final = 64  # is paid for with its step
 
 
 def weigh(recorder: Recorder, turn: TurnDraft, where: str, size: int) -> bool:
@@ -37,6 +38,16 @@ def weigh_error(recorder: Recorder, draft: Draft, error: Fields) -> Fields:
         elif size and not weigh(recorder, draft.turn, draft.path(f"error/{key}"), size):
             del error[key]
     return error
+
+
+def bounded_facts(recorder: Recorder, draft: Draft, facts: Fields) -> Fields:
+    """``facts`` of a model without those that are long and don't fit into the turn of ``draft``."""
+    kept: Fields = {}
+    for name, said in facts.items():
+        size = _size_of(said)
+        if size <= SHORT_FACT or weigh(recorder, draft.turn, draft.path(f"model/{name}"), size):
+            kept[name] = said
+    return kept
 
 
 def bounded_steps(recorder: Recorder, turn: TurnDraft) -> list[Fields]:

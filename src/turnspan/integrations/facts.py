@@ -7,13 +7,13 @@ from typing import Any, Final
 
 import orjson
 
-from turnspan.capture.contents import set_input, set_output
+from turnspan.capture.contents import add_reasoning, set_input, set_output
 from turnspan.capture.definitions import looks_like_tools
 from turnspan.capture.drafts import USAGE_KEYS
+from turnspan.capture.labels import put_metadata
 from turnspan.capture.parts import message_of, reasoning_of, text_of, without_media
 from turnspan.capture.requests import put_tools
-from turnspan.capture.values import encodable
-from turnspan.capture.weight import weigh_messages
+from turnspan.capture.weight import bounded_facts, weigh_messages
 from turnspan.integrations.border import contained
 from turnspan.integrations.openings import exact, keep_given
 from turnspan.integrations.run_tree import Run, RunTree
@@ -87,7 +87,10 @@ class Facts:
         draft = run.drafts[-1]
         with run.lock:
             forms = [run.transcript.form(message, read) for message in messages]
-            draft.fields["output_messages"] = draft.recorder.conversation(draft.turn).given(forms)
+            conversation = draft.recorder.conversation(draft.turn)
+            known = len(conversation.messages)
+            draft.fields["output_messages"] = conversation.given(forms)
+            weigh_messages(draft.recorder, draft.turn, known)
 
     @contained
     def set_reply(
@@ -110,7 +113,7 @@ class Facts:
             return
         draft = run.drafts[-1]
         recorder = draft.recorder
-        draft.merge("model", known_fields("model", model))
+        draft.merge("model", bounded_facts(recorder, draft, known_fields("model", model)))
         draft.merge("usage", _counts(usage))
         if not recorder.content:
             return
@@ -124,7 +127,7 @@ class Facts:
             draft.fields["output_messages"] = conversation.produced(told, message)
             weigh_messages(recorder, draft.turn, known)
             if thought := reasoning_of(told):
-                draft.add_text("reasoning", encodable(thought))
+                add_reasoning(recorder, draft, thought)
             if text := text_of(told):
                 set_output(recorder, draft, text)
 
@@ -182,7 +185,9 @@ class Facts:
     @contained
     def set_model(self, run_id: Hashable, **facts: Any) -> None:
         """Say which model was asked and how: the fields of `turnspan.schema.Model`."""
-        self._merge(run_id, "model", known_fields("model", facts))
+        if (run := self._recorded(run_id)) is not None:
+            draft, known = run.drafts[-1], known_fields("model", facts)
+            draft.merge("model", bounded_facts(draft.recorder, draft, known))
 
     @contained
     def set_tool(self, run_id: Hashable, **facts: str | None) -> None:
@@ -193,8 +198,7 @@ class Facts:
     def set_metadata(self, run_id: Hashable, **entries: Any) -> None:
         """Add entries to a run's metadata; a later one of the same name wins."""
         if (run := self._recorded(run_id)) is not None:
-            recorder = run.drafts[-1].recorder
-            self._merge(run_id, "metadata", {k: recorder.json(v) for k, v in entries.items()})
+            put_metadata(run.drafts[-1].recorder, run.drafts[-1], entries)
 
     @contained
     def mark_chunk(self, run_id: Hashable, text: str = "", *, by: object = None) -> None:

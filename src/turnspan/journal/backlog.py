@@ -109,8 +109,8 @@ class JournalBacklog:
             waiting += tail.waiting(count=count)
         for tail in self._postponed():
             waiting += tail.waiting(count=True) if count else Waiting(1, tail.left_bytes())
-        for line in self._ring.unread():
-            waiting += Waiting(1, len(line), ended_at(line))
+        if lines := self._ring.unread():
+            waiting += Waiting(len(lines), sum(map(len, lines)), ended_at(lines[0]))
         return Unsent(
             size_bytes=waiting.size_bytes,
             turns=waiting.turns if count or not waiting.turns else None,

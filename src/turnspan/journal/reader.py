@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
+import orjson
+
 from turnspan.schema.wire import FEEDBACK, TURN
 
 __all__ = [
@@ -34,6 +36,7 @@ MAX_NOTED = 10_000
 _RECORD = b'{"record":"'
 _ENDED_AT = re.compile(rb'"ended_at":(\d+)')
 _AT = re.compile(rb'"at":(\d+)')
+_SAID = (b'"metadata":', b'"state_before":', b'"links":')  # may hold names of the caller's own
 
 
 def lines(fd: int, offset: int, *, chunk_bytes: int = CHUNK_BYTES) -> Iterator[tuple[int, bytes]]:
@@ -80,7 +83,18 @@ def ended_at(line: bytes) -> int | None:
     such a key are escaped.
     """
     match = (_AT if line.startswith(FEEDBACK) else _ENDED_AT).search(line)
-    return int(match[1]) if match else None
+    if match is None:
+        return None
+    before = line[: match.start()]
+    return _decoded(line) if any(key in before for key in _SAID) else int(match[1])
+
+
+def _decoded(line: bytes) -> int | None:
+    try:
+        at = orjson.loads(line).get("ended_at")
+    except orjson.JSONDecodeError:
+        return None
+    return at if type(at) is int else None
 
 
 def turn_lines(path: Path, offset: int = 0, *, kinds: Kinds = TURNS) -> Iterator[tuple[int, bytes]]:

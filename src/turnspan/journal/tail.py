@@ -147,7 +147,7 @@ class Tail:
     @property
     def is_at_end(self) -> bool:
         """Is everything that is in the file done?"""
-        return self.is_gone or self.left_bytes() <= 0
+        return self.is_gone or not self.left_bytes()
 
     def waiting(self, *, count: bool) -> Waiting:
         """What is left; without ``count`` its size is rounded up where that saves reading."""
@@ -194,7 +194,7 @@ class Tail:
             stat = os.fstat(self._fd) if self._fd >= 0 else os.stat(self.path)
         except OSError:
             return 0
-        return stat.st_size - self.position
+        return max(stat.st_size - self.position, 0)  # somebody may have cut the file short
 
     def _copied(self) -> int:
         try:

@@ -8,7 +8,13 @@ from typing import Any, Final
 
 from opentelemetry import context as otel
 from opentelemetry.context import Context
-from opentelemetry.trace import INVALID_SPAN, SpanContext, set_span_in_context
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    SpanContext,
+    TraceFlags,
+    TraceState,
+    set_span_in_context,
+)
 
 from turnspan.interrupts import is_anothers
 from turnspan.notices import say
@@ -20,6 +26,7 @@ __all__ = [
     "current_context",
     "deactivate",
     "detach",
+    "plain_identity",
     "put",
 ]
 
@@ -51,10 +58,27 @@ def deactivate(token: Token[Context]) -> None:
 def context_of(found: Any) -> SpanContext | None:
     """Of the current span, if it has a valid identity."""
     try:
-        context: SpanContext = found.get_span_context()
+        seen = found.get_span_context()
+        context = seen if type(seen) is SpanContext else plain_identity(seen)
         return context if context.is_valid else None
     except Exception as exc:  # border: a span of somebody else's making
         if is_anothers(exc):
             raise
         say("current-span", "the current span could not be read", error=exc)
         return None
+
+
+def plain_identity(found: Any) -> SpanContext:
+    """The identity in ``found``, which is of another class.
+
+    Raises:
+        TypeError, ValueError, AttributeError: there is none in it.
+    """
+    state = found.trace_state
+    return SpanContext(
+        found.trace_id,
+        found.span_id,
+        found.is_remote,
+        TraceFlags(found.trace_flags),
+        state if isinstance(state, TraceState) else None,
+    )

@@ -29,6 +29,7 @@ from turnspan.telemetry.current import (
     context_of,
     current_context,
     deactivate,
+    plain_identity,
     put,
 )
 from turnspan.telemetry.evaluation import RecentTurns, evaluation_attributes, response_id_of
@@ -131,9 +132,8 @@ class LiveSpans:
                     attributes=given,
                     start_time=started_ns,
                 )
-                found = real.get_span_context()
-                if type(found) is not SpanContext:
-                    found = _plainly(found)
+                seen = real.get_span_context()
+                found = seen if type(seen) is SpanContext else plain_identity(seen)
             except Exception as exc:  # noqa: BLE001  # border: foreign providers and samplers
                 say("live-start", "the application's tracer could not start a span", error=exc)
         self._identify(live, real, found, parent, current)
@@ -234,12 +234,6 @@ def _context_of(above: LiveSpan, current: Context) -> Context:
     if above.span is None or current.get(SPAN_KEY) is above.span:
         return current
     return set_span_in_context(above.span, current)
-
-
-def _plainly(found: SpanContext) -> SpanContext:
-    """The identity in ``found``, which is of another class."""
-    remote = found.is_remote
-    return SpanContext(found.trace_id, found.span_id, remote, found.trace_flags, found.trace_state)
 
 
 _NOWHERE = trace.INVALID_SPAN_CONTEXT

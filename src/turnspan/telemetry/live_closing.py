@@ -73,7 +73,7 @@ def _plain_turn(live: LiveSpan, turn: Fields, content: bool) -> dict[str, Any] |
 def _plain_tool(live: LiveSpan, step: Fields, content: bool) -> dict[str, Any] | None:  # noqa: FBT001  # the same
     """Of a tool step that ended well, and of which nothing became known but what was said."""
     tool, given = step.get("tool"), live.given
-    if step["name"] != given[names.TOOL_NAME] or "metadata" in step:
+    if step["name"] != given.get(names.TOOL_NAME) or "metadata" in step:
         return None
     if tool and (len(tool) > 1 or tool.get("type", "") != given.get(names.TOOL_TYPE)):
         return None  # more than the type that was given, or another one

@@ -138,10 +138,15 @@ def _callers(steps: Sequence[Fields]) -> dict[str, str | None]:
     parents = {step["id"]: step.get("parent_id") for step in steps}
     callers: dict[str, str | None] = {}
     for step in steps:
-        above = parents[step["id"]]
-        while above is not None and above not in nested:
+        above, passed = step["id"], []
+        while above is not None and above not in callers:
+            callers[above] = None  # a damaged line may hold a cycle
+            passed.append(above)
             above = parents.get(above)
-        callers[step["id"]] = above
+            if above in nested:
+                break
+        found = above if above in nested else callers.get(above)
+        callers |= dict.fromkeys(passed, found)
     return callers
 
 

@@ -27,6 +27,7 @@ _DOUBLE = Struct("<d").pack
 _INT64 = range(-(1 << 63), 1 << 63)
 _KEYS: dict[str, tuple[bytes, int]] = {}
 _MAX_KEYS = 4096
+_KEY_CHARS = 256
 _PAIRS: dict[tuple[str, str], bytes] = {}
 _MAX_PAIRS = 4096
 _PAIR_CHARS = 256
@@ -97,7 +98,12 @@ def attributes(tag: bytes, pairs: dict[str, Any], parts: list[bytes]) -> None:
             inner = _TABLE[1 + len(number)]
             parts += (tag, varint(name_size + 2 + len(number)), name, inner, b"\x18", number)
             continue
-        elif key == names.FINISH_REASONS and type(value) is list and len(value) == 1:
+        elif (
+            key == names.FINISH_REASONS
+            and type(value) is list
+            and len(value) == 1
+            and type(value[0]) is str
+        ):
             encoded = _PAIRS.get((key, value[0])) or _remember(key, value, value[0])
             parts += (tag, encoded)
             continue
@@ -204,9 +210,10 @@ def _head(size: int) -> bytes:
 def _key(key: str) -> tuple[bytes, int]:
     """The key's field and the tag of the value after it, and how long both are."""
     encoded = delimited(b"\x0a", key.encode()) + b"\x12"
-    if len(_KEYS) >= _MAX_KEYS:
-        _KEYS.clear()
-    _KEYS[key] = encoded, len(encoded)
+    if len(key) <= _KEY_CHARS:  # what other code puts on a span may be called anything
+        if len(_KEYS) >= _MAX_KEYS:
+            _KEYS.clear()
+        _KEYS[key] = encoded, len(encoded)
     return encoded, len(encoded)
 
 

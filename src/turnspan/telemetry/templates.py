@@ -15,6 +15,8 @@ Fields: TypeAlias = Mapping[str, Any]
 
 ATTRIBUTE: Final = b"\x4a"  # field 9
 MOST: Final = 1024
+MOST_BYTES: Final = 8192
+"""Of what the spans of a shape share: a description may be of any length."""
 MOST_ATTRIBUTES: Final = 32
 """More than any of these spans has."""
 
@@ -39,6 +41,11 @@ class Template:
                 attributes(ATTRIBUTE, {key: value}, between)
         self._gaps: Final = tuple(gaps)
         self._rest: Final = b"".join(between)
+
+    @property
+    def size_bytes(self) -> int:
+        """How long what the spans share is."""
+        return sum((len(self._head), len(self._rest), *(len(gap[0]) for gap in self._gaps)))
 
     def write(self, source: Fields, values: Values, parts: list[bytes]) -> None:
         """Append the fields of the span of ``source`` from its name to its attributes."""
@@ -68,7 +75,9 @@ class Templates:
         """Remember what is on the span of ``plain``, which was worked out whole."""
         shape, values = plain
         if len(self._known) < MOST and _varying(facts) == values:
-            self._known[shape] = Template(facts)
+            template = Template(facts)
+            if template.size_bytes <= MOST_BYTES:
+                self._known[shape] = template
 
 
 def _varying(facts: SpanFacts) -> Values:
