@@ -24,7 +24,7 @@ def unsent_bytes(transport: asyncio.Transport) -> int:
     """How much of it the program holds, and how much the system, as far as that tells."""
     held: Any = transport.get_extra_info("socket")
     unsent = transport.get_write_buffer_size()
-    with suppress(OSError):  # it is closed, or the system does not tell
+    with suppress(OSError, ValueError):  # it is closed, or the system does not tell
         unsent += _of_system(held)
     return unsent
 
