@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["unsent_bytes"]
 
 _SO_NWRITE: Final = 0x1024
-"""Source: https://github.com/apple-oss-distributions/xnu (bsd/sys/socket.h, xnu-10002)."""
+"""Source: https://github.com/apple-oss-distributions/xnu (bsd/sys/socket.h, 699cd480)."""
 
 
 def unsent_bytes(transport: asyncio.Transport) -> int:
