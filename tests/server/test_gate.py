@@ -431,6 +431,19 @@ def test_whoever_takes_an_answer_slowly_gets_all_of_it(full, path, kept):
     assert b"".join(received).count(b'"record"') == 20
 
 
+def test_whoever_takes_an_answer_steadily_is_not_left(full):
+    """Though the system, which holds megabytes of it, asks for no more in the time of a stall."""
+    api = full(limits=Limits(stall_s=1.0))
+    received, size = [], 0
+    with export(api) as connection:
+        while more := connection.recv(2**15):
+            received.append(more)
+            size += len(more)
+            time.sleep(0.06 if size < 4 * 2**20 else 0)
+
+    assert b"".join(received).count(b'"record"') == 20
+
+
 def test_a_stop_waits_for_nobody_who_takes_no_answer(full, caplog):
     """It ends in time, and has nothing to complain of."""
     api = full(stop_s=1.0)

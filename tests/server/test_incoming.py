@@ -70,6 +70,18 @@ def test_a_number_that_is_not_finite_is_refused_alone(kind, number):
     ]
 
 
+@pytest.mark.parametrize("number", ["1" + "0" * 30, "-9223372036854775809"])
+@pytest.mark.parametrize("field", [b"chunks", b"schema_version", b"first_chunk_at"])
+def test_an_integer_that_nobody_could_read_back_is_refused_alone(field, number):
+    """One such turn would be in the way of every listing that it is in."""
+    line = encode_turn(make_turn(1))[:-2] + b',"%s":%s}\n' % (field, number.encode())
+
+    items = read(line + encode_turn(make_turn(2)))
+
+    assert [each.status for each in items] == ["refused", "unread"]
+    assert field.decode() in items[0].error
+
+
 @pytest.mark.parametrize("name", ["steps", "messages", "tags", "input_messages", "truncated"])
 def test_a_list_of_mistakes_is_read_up_to_the_first(name):
     """A million wrong items cost one complaint, not gigabytes of them."""

@@ -258,6 +258,17 @@ def test_a_listing_by_what_only_statebase_knows_is_statebases(api):
     assert replies[1].json["data"] == []
 
 
+@pytest.mark.parametrize("other", ["agent=a", "since=0", "until=1", "cursor=x"])
+def test_a_listing_by_what_no_api_knows_together_is_refused(api, other):
+    """Else a filter would be passed over, and let everything through."""
+    session(api)
+    bearer = {"authorization": f"Bearer {api.keys[-1]}"}
+    reply = api.request("GET", f"/v1/sessions?agent_id=a&{other}", None, bearer, key="")
+
+    assert (reply.status, reply.json["code"]) == (422, "invalid_request")
+    assert "'agent_id'" in reply.json["detail"]
+
+
 def shapes(api, id, turn_id):
     return {
         "POST /v1/sessions": api.post("/v1/sessions", CONTRACT["sent"][0][2]),

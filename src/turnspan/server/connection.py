@@ -9,6 +9,8 @@ import h11
 import orjson
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from turnspan.server.unsent import unsent_bytes
+
 if TYPE_CHECKING:
     from turnspan.server.limits import Limits
 
@@ -110,11 +112,11 @@ class _Connection(H11Protocol):
 
     def _watch(self) -> None:
         """See to it that the client takes what waits for it."""
-        waiting = self.transport.get_write_buffer_size()
+        waiting = unsent_bytes(self.transport)
         self._stalled = self.loop.call_later(self.stall_s, self._look_again, waiting)
 
     def _look_again(self, waited: int) -> None:
-        if waited - self.transport.get_write_buffer_size() < LEAST_BYTES:
+        if waited - unsent_bytes(self.transport) < LEAST_BYTES:
             self.transport.abort()
         else:
             self._watch()

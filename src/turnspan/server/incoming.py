@@ -15,8 +15,9 @@ from typing import Any, ClassVar, Final
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from turnspan.errors import WireError
 from turnspan.schema import Turn
-from turnspan.schema.wire import OPEN, SEGMENT, STEP, TURN
+from turnspan.schema.wire import OPEN, SEGMENT, STEP, TURN, turn_of
 from turnspan.server import json_text
 from turnspan.server.problem import Problem
 from turnspan.server.shape import is_turn
@@ -183,8 +184,11 @@ def _read_turn(item: Item, line: bytes, record: dict[str, Any]) -> None:
         return
     try:
         turn = _turn(line)
+        turn_of(record)  # as whoever reads what is kept: an integer beyond 64 bits is none to them
     except ValidationError as error:
         item.refuse(_told(error))
+    except WireError as error:
+        item.refuse(error.what)
     else:
         item.turn = Incoming.of(turn, _kept(line))
 

@@ -108,6 +108,14 @@ def test_steps_without_a_root_make_a_turn_of_what_is_there() -> None:
     assert local.turns[0].id == whole.turns[0].id
 
 
+def test_a_turn_of_ours_without_its_root_was_cut_off_whichever_span_came_first() -> None:
+    """One of its spans names it: what becomes final later takes its place."""
+    spans = [span(2, 1, CHAT), span(3, 1, TOOL | {"turnspan.turn.id": "turn_1"})]
+    turns = [turn for order in permutations(spans) for turn in decode_spans(order).turns]
+
+    assert [(turn.id, turn.status) for turn in turns] == [("turn_1", "interrupted")] * 2
+
+
 def test_a_trace_without_an_agent_makes_no_turn() -> None:
     """Its spans are handed back, none is passed over in silence."""
     spans = [span(1, None, {"db.system": "sqlite"}), span(2, 1)]

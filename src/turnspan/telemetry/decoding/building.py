@@ -82,7 +82,8 @@ def _status(group: Group, first: ReceivedSpan) -> str:
     if group.root is not None:
         return "error" if first.status == names.STATUS_ERROR else "ok"
     is_local = first.flags & names.FLAGS_HAS_IS_REMOTE and not first.flags & _IS_REMOTE
-    return "interrupted" if is_local or "turn_id" in group.steps[0].about else "ok"
+    is_ours = any("turn_id" in each.about for each in group.steps)
+    return "interrupted" if is_local or is_ours else "ok"
 
 
 def _trace(group: Group, first: ReceivedSpan) -> dict[str, Any]:

@@ -8,13 +8,12 @@ from fastapi import Depends, Request
 from fastapi.routing import APIRoute
 
 from turnspan.server.problem import Problem
+from turnspan.server.routes.native.params import KEY
 
 if TYPE_CHECKING:
     from fastapi.dependencies.models import Dependant
 
 __all__ = ["KNOWN_QUERY"]
-
-_METADATA: Final = "metadata["
 
 
 def _refuse_unknown(request: Request) -> None:
@@ -22,7 +21,7 @@ def _refuse_unknown(request: Request) -> None:
     route: APIRoute = request.scope["route"]
     known = _names(route.dependant)
     for name in request.query_params:
-        if name not in known and not (_takes_metadata(route) and name.startswith(_METADATA)):
+        if name not in known and not (KEY.fullmatch(name) and _takes_metadata(route)):
             told = ", ".join(sorted(known)) or "none"
             raise Problem(
                 422,

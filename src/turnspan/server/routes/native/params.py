@@ -16,6 +16,7 @@ from turnspan.server.store.port import Position, SessionFilter, TurnFilter
 from turnspan.server.store.rows import MAX_LABEL_CHARS
 
 __all__ = [
+    "KEY",
     "METADATA",
     "PROBLEMS",
     "Cursor",
@@ -33,7 +34,8 @@ _MAX: Final = 2**63 - 1
 _HALF: Final = 2**63
 _MAX_ENTRIES: Final = 4
 _MAX_KEY_CHARS: Final = 100
-_KEY: Final = re.compile(r"metadata\[(.*)\]", re.DOTALL)
+KEY: Final = re.compile(r"metadata\[(.*)\]", re.DOTALL)
+"""The name of the parameter that asks for an entry of the metadata."""
 
 
 class ProblemDetails(BaseModel):
@@ -106,7 +108,7 @@ def metadata_of(request: Request) -> dict[str, str]:
         Problem: there are too many, or one is longer than what is kept to be found by.
     """
     pairs = request.query_params.multi_items()
-    asked = {found[1]: value for key, value in pairs if (found := _KEY.fullmatch(key))}
+    asked = {found[1]: value for key, value in pairs if (found := KEY.fullmatch(key))}
     longest = max(map(len, asked.values()), default=0)
     if longest > MAX_LABEL_CHARS or len(asked) > _MAX_ENTRIES or _has_long_key(asked):
         why = f"at most {_MAX_ENTRIES} entries, of {MAX_LABEL_CHARS} characters"

@@ -15,6 +15,8 @@ __all__ = ["dialect"]
 
 _FILTERS: Final = frozenset({"agent_id", "starting_after", "created_after", "created_before"})
 """By which the native API lists no sessions."""
+_FOREIGN: Final = frozenset({"agent", "since", "until", "cursor"})
+"""By which StateBase lists none: beside them, the native API refuses those."""
 
 router: Final[DialectRouter] = DialectRouter()
 for _room in (elsewhere, turns, states, sessions):  # sessions last: an id may hold slashes
@@ -28,7 +30,7 @@ def _claims(line: RequestLine) -> bool:
     if path in elsewhere.SHARED:
         return has_header
     if (path, line.method) == ("/v1/sessions", "GET"):
-        return has_header or not line.parameters.isdisjoint(_FILTERS)
+        return has_header or _is_by_own(line)
     if path == "/v1/sessions":
         return asks
     if not path.startswith("/v1/sessions/"):
@@ -36,6 +38,12 @@ def _claims(line: RequestLine) -> bool:
     if path.count("/") > 3 or line.method == "GET":
         return True
     return has_header or (line.method != "DELETE" and asks)
+
+
+def _is_by_own(line: RequestLine) -> bool:
+    """Whether it asks for what only StateBase knows, and for nothing that it does not know."""
+    asked = line.parameters
+    return not asked.isdisjoint(_FILTERS) and asked.isdisjoint(_FOREIGN)
 
 
 def _has_body(line: RequestLine) -> bool:
