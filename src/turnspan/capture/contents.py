@@ -120,7 +120,7 @@ def put_reasoning(
 
 
 def add_reasoning(recorder: Recorder, draft: Draft, text: str) -> None:
-    """Add ``text`` to why ``draft`` was done, as far as it fits into a value and into its turn.
+    """Add ``text`` to why ``draft`` was done, as far as it fits.
 
     Raises:
         TypeError: it is no string.

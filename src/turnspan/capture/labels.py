@@ -1,4 +1,4 @@
-"""What turns and steps are labelled with: metadata and tags, as far as they fit into a turn."""
+"""What turns and steps are labelled with, as far as it fits: metadata and tags."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from turnspan.capture.context import Session
 from turnspan.capture.drafts import Draft, TurnDraft
 from turnspan.capture.texts import plain_text, short
 from turnspan.capture.values import encodable, to_json
@@ -16,7 +17,14 @@ from turnspan.notices import say
 if TYPE_CHECKING:
     from turnspan.capture.recorder import Recorder
 
-__all__ = ["put_metadata", "put_tags"]
+__all__ = ["put_labels", "put_metadata", "put_tags"]
+
+
+def put_labels(recorder: Recorder, turn: TurnDraft, session: Session) -> None:
+    """Label ``turn`` as its ``session`` says."""
+    put_metadata(recorder, turn, session.metadata)
+    if session.tags:
+        put_tags(recorder, turn, session.tags)
 
 
 def put_metadata(recorder: Recorder, draft: Draft, entries: Mapping[str, Any]) -> None:

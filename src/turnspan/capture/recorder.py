@@ -21,7 +21,7 @@ from turnspan.capture.endings import drop_contents, leave_elsewhere, put_rest, r
 from turnspan.capture.extras import put_extras, put_last_extras
 from turnspan.capture.failures import error_of, status_of
 from turnspan.capture.guarded import guarded
-from turnspan.capture.labels import put_metadata, put_tags
+from turnspan.capture.labels import put_labels
 from turnspan.capture.lines import LINE, SHORT_CHARS, Nowhere, careful_line, line_of, shortened
 from turnspan.capture.options import Options
 from turnspan.capture.redaction import Redaction
@@ -357,10 +357,8 @@ class Recorder:
             fields["number"] = self._log.next_number(session.id)
         if session.user_id is not None:
             turn.user_id = fields["user_id"] = session.user_id
-        if session.metadata:
-            put_metadata(self, turn, session.metadata)
-        if session.tags:
-            put_tags(self, turn, session.tags)
+        if session.metadata or session.tags:
+            put_labels(self, turn, session)
 
     def _close_without_output(self, draft: Draft) -> None:
         try:

@@ -6,7 +6,7 @@ that was said: a field that is new is searched like all others.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -315,33 +315,19 @@ def _shaped_entries(entries: Any) -> Any:
     return {key: shape_of(item) for key, item in entries.items()}
 
 
-def _shaped_notes(notes: Any) -> Any:
-    """What other code put on a span, every text of it replaced by its length."""
+def _shaped_notes(notes: Any, shown: Collection[str] = _SHOWN_NOTES) -> Any:
+    """What other code put on a span, each text replaced by its length; attributes whole."""
     if type(notes) is str:
         return said_shape(notes)
     if type(notes) is list:
-        return [_shaped_notes(item) for item in notes]
+        return [_shaped_notes(item, shown) for item in notes]
     if type(notes) is not dict:
         return notes
+    below = {"attributes": frozenset[str]()}  # their names are other code's, and tell nothing
     return {
-        key: _all_shaped(item)
-        if key == "attributes"
-        else item
-        if key in _SHOWN_NOTES
-        else _shaped_notes(item)
+        key: item if key in shown else _shaped_notes(item, below.get(key, shown))
         for key, item in notes.items()
     }
-
-
-def _all_shaped(value: Any) -> Any:
-    """The same of attributes, whose names are other code's: they say nothing of the form."""
-    if type(value) is str:
-        return said_shape(value)
-    if type(value) is list:
-        return [_all_shaped(item) for item in value]
-    if type(value) is dict:
-        return {key: _all_shaped(item) for key, item in value.items()}
-    return value
 
 
 _PLACES: Final = {"state_before": "state", "state_after": "state"}

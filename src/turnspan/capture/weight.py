@@ -41,7 +41,7 @@ def weigh_error(recorder: Recorder, draft: Draft, error: Fields) -> Fields:
 
 
 def bounded_facts(recorder: Recorder, draft: Draft, facts: Fields) -> Fields:
-    """``facts`` of a model without those that are long and don't fit into the turn of ``draft``."""
+    """``facts`` of a model without what is long and doesn't fit into its turn."""
     kept: Fields = {}
     for name, said in facts.items():
         size = _size_of(said)
