@@ -325,6 +325,32 @@ def test_the_journal_never_holds_up_an_exit(directory, child):
     child("journal = opened(); journal.log.append(turn_line(1))")
 
 
+def test_a_switch_under_way_is_not_taken_for_a_deletion(make):
+    """Between the new segment's making and its use the two differ; nothing goes to memory then."""
+    journal = make()
+    log = journal.log
+    log.append(turn_line(1))
+    is_checked = threading.Event()
+    in_between = threading.Event()
+
+    def switch():
+        with log._switch:
+            new = log.chain.open_next()
+            in_between.set()
+            is_checked.wait(0.2)
+            log._lead_to(new)
+
+    switching = threading.Thread(target=switch)
+    switching.start()
+    in_between.wait()
+    log.check()
+    is_checked.set()
+    switching.join()
+
+    assert log.parked is None
+    assert log.rotate()
+
+
 def test_a_deleted_directory_takes_no_turn_from_a_reader_that_comes_later(make, directory):
     """What was written to the deleted segment, before and after, is read from what is open."""
     journal = make()

@@ -181,15 +181,22 @@ class JournalLog:
 
     def check(self) -> None:
         """Notice a segment that was deleted, or is not the one we think; off the hot path."""
+        if not self._switch.acquire(blocking=False):
+            return  # in the middle of a switch the two differ
+        try:
+            if not self._is_right() and not self.rotate():
+                self.park(self._why or "the journal was deleted")
+        finally:
+            self._switch.release()
+
+    def _is_right(self) -> bool:
         active = self.chain.active
         if not self._is_open or active is None:
-            return
+            return True
         try:
-            is_right = self._owns_descriptor() and identity(self._fd) == identity(active.path)
+            return self._owns_descriptor() and identity(self._fd) == identity(active.path)
         except OSError:
-            is_right = False
-        if not is_right and not self.rotate():
-            self.park(self._why or "the journal was deleted")
+            return False
 
     def rest(self) -> None:
         """Seal, and write down the numbers; a record that comes later opens a new segment."""
